@@ -1,0 +1,156 @@
+//! The configuration: a file, overlaid by the environment, overlaid by flags.
+//!
+//! Every key has its default and its comment in `default.toml`, which is compiled in; nothing has a default elsewhere.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use ipnet::IpNet;
+use serde::Deserialize;
+use url::Url;
+
+mod load;
+mod span;
+
+pub use load::{ConfigError, DEFAULT, Setting, load};
+pub use span::Span;
+
+/// All of it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The HTTP faces.
+    pub server: ServerConfig,
+    /// The store.
+    pub store: StoreConfig,
+    /// Taking notifications.
+    pub ingest: IngestConfig,
+    /// Fetching what changed.
+    pub enrich: EnrichConfig,
+    /// Sending to webhooks.
+    pub deliver: DeliverConfig,
+    /// Keeping Graph's subscriptions alive.
+    pub subscribe: SubscribeConfig,
+    /// What outgoing requests may reach.
+    pub egress: EgressConfig,
+    /// What is logged.
+    pub log: LogConfig,
+}
+
+/// The HTTP faces.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct ServerConfig {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Under which URL Graph reaches this server; empty means `http://` and the address listened on.
+    #[serde(deserialize_with = "span::optional_url")]
+    pub public_url: Option<Url>,
+    /// Connections open at one time; more wait.
+    pub max_connections: usize,
+    /// How long a client may take to send its request head.
+    pub header_timeout: Span,
+    /// How long a client may take to send its request body.
+    pub body_timeout: Span,
+    /// How long a stop waits for what is under way.
+    pub shutdown_timeout: Span,
+}
+
+/// The store.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct StoreConfig {
+    /// Where the database, the key file and the first admin key are.
+    pub data_dir: PathBuf,
+    /// Below this many free bytes on its disk the store takes nothing new.
+    pub disk_floor_bytes: u64,
+    /// How many operations may wait for the writer; more are refused at once.
+    pub queue: usize,
+    /// How many readers there are.
+    pub readers: usize,
+}
+
+/// Taking notifications.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct IngestConfig {
+    /// The largest body that is read, in bytes.
+    pub max_body_bytes: usize,
+    /// How long a notification may wait for the writer before Graph is asked to send it again.
+    pub max_wait: Span,
+    /// How many rejected notifications are kept per integration.
+    pub keep_rejected: u32,
+    /// How many rejected notifications are written per second at most; the rest are only counted.
+    pub rejected_per_second: u32,
+    /// How long a notification that matches nothing waits for a subscription that is just being made.
+    pub hold: Span,
+}
+
+/// Fetching what changed.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct EnrichConfig {
+    /// How many fetches may be under way at one time.
+    pub concurrency: usize,
+    /// How many of them to one mailbox; Graph allows 4.
+    pub per_mailbox: usize,
+    /// The time limit of one fetch.
+    pub timeout: Span,
+    /// The largest object that is put into an event, in bytes.
+    pub max_object_bytes: usize,
+}
+
+/// Sending to webhooks.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct DeliverConfig {
+    /// How many attempts may be under way at one time.
+    pub concurrency: usize,
+    /// How many of them to one webhook.
+    pub per_webhook: usize,
+    /// The time limit of one attempt, answer body included.
+    pub timeout: Span,
+    /// The waits between the attempts of a delivery.
+    pub retry_schedule: Vec<Span>,
+    /// After failing for this long a webhook is disabled.
+    pub disable_after: Span,
+}
+
+/// Keeping Graph's subscriptions alive.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct SubscribeConfig {
+    /// How many calls to Graph may be under way at one time.
+    pub concurrency: usize,
+    /// The time limit of one call; creation waits for Graph's handshake with us, which may take 20 s.
+    pub timeout: Span,
+}
+
+/// What outgoing requests may reach.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct EgressConfig {
+    /// Networks that webhooks may reach though they are not public, plain `http` included.
+    pub allow: Vec<IpNet>,
+    /// The same for sign-in and Graph URLs.
+    pub allow_graph: Vec<IpNet>,
+}
+
+/// What is logged.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct LogConfig {
+    /// Which messages: `error`, `warn`, `info`, `debug`, `trace`, or directives such as `info,tidings_pipeline=debug`.
+    pub level: String,
+    /// How: `text` or `json`.
+    pub format: LogFormat,
+}
+
+/// How messages are written.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}

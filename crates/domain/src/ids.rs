@@ -1,0 +1,207 @@
+//! Typed ids: a prefix that says of what, and a ULID that sorts by time.
+
+use std::{
+    fmt,
+    str::FromStr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use ulid::Ulid;
+use uuid::Uuid;
+
+use crate::{Clock, Entropy};
+
+/// A text that is no id of the wanted kind.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not an id like `{prefix}_01J…`")]
+pub struct InvalidId {
+    text: String,
+    prefix: &'static str,
+}
+
+/// An id that [`Ids`] can make.
+pub trait Id: From<Ulid> {
+    /// What stands before the underscore.
+    const PREFIX: &'static str;
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        pub struct $name(Ulid);
+
+        impl Id for $name {
+            const PREFIX: &'static str = $prefix;
+        }
+
+        impl From<Ulid> for $name {
+            fn from(ulid: Ulid) -> Self {
+                Self(ulid)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "_{}"), self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                parse(text, $prefix).map(Self)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'_, str>::deserialize(deserializer)?;
+                text.parse().map_err(de::Error::custom)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// An attempt: one HTTP try of a delivery.
+    AttemptId = "att";
+    /// A connection: one consent to an integration.
+    ConnectionId = "conn";
+    /// A delivery: one event on its way to one webhook.
+    DeliveryId = "dlv";
+    /// An event: a change as the app hears of it.
+    EventId = "evt";
+    /// An integration: one app registration in an environment.
+    IntegrationId = "int";
+    /// An API key.
+    KeyId = "key";
+    /// A notification: one item of one POST from Graph.
+    NotificationId = "ntf";
+    /// A subscription: what Tidings wants from Graph for a connection.
+    SubscriptionId = "sub";
+    /// A webhook: an app's destination.
+    WebhookId = "whk";
+}
+
+/// An environment's id: a UUID, because it stands in the notification URL.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
+pub struct EnvironmentId(pub Uuid);
+
+impl fmt::Display for EnvironmentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl FromStr for EnvironmentId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, uuid::Error> {
+        Uuid::from_str(text).map(Self)
+    }
+}
+
+/// Makes ids that sort in the order in which they were made, also within one millisecond.
+#[derive(Debug)]
+pub struct Ids {
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    last: Mutex<Ulid>,
+}
+
+impl Ids {
+    /// A maker of ids from `clock` and `entropy`.
+    pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+        Self {
+            clock,
+            entropy,
+            last: Mutex::new(Ulid::nil()),
+        }
+    }
+
+    /// The next id.
+    pub fn next<I: Id>(&self) -> I {
+        let now = u64::try_from(self.clock.now().as_millis()).unwrap_or(0);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = if now > last.timestamp_ms() {
+            let random = u128::from_le_bytes(self.entropy.bytes());
+            Ulid::from_parts(now, random)
+        } else {
+            // Same millisecond, or a clock that was set back: count on from the last one, by a step nobody can guess.
+            let step = 1 + u128::from(self.entropy.u64() >> 24);
+            Ulid(last.0.saturating_add(step))
+        };
+        *last = next;
+        I::from(next)
+    }
+
+    /// A random environment id (UUID version 4).
+    pub fn environment(&self) -> EnvironmentId {
+        EnvironmentId(uuid::Builder::from_random_bytes(self.entropy.bytes()).into_uuid())
+    }
+}
+
+fn parse(text: &str, prefix: &'static str) -> Result<Ulid, InvalidId> {
+    text.strip_prefix(prefix)
+        .and_then(|rest| rest.strip_prefix('_'))
+        .filter(|ulid| ulid.len() == ulid::ULID_LEN)
+        .and_then(|ulid| Ulid::from_string(ulid).ok())
+        .ok_or_else(|| InvalidId {
+            text: text.chars().take(64).collect(),
+            prefix,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Timestamp, clock::ManualClock, entropy::SeededEntropy};
+
+    fn ids() -> (ManualClock, Ids) {
+        let clock = ManualClock::new(Timestamp::from_millis(1_700_000_000_000));
+        (
+            clock.clone(),
+            Ids::new(Arc::new(clock), Arc::new(SeededEntropy::new(1))),
+        )
+    }
+
+    #[test]
+    fn ids_of_one_millisecond_sort_in_the_order_made() {
+        let (_, ids) = ids();
+        let made: Vec<EventId> = (0..1_000).map(|_| ids.next()).collect();
+        assert!(made.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+
+    #[test]
+    fn a_clock_set_back_does_not_unsort_ids() {
+        let (clock, ids) = ids();
+        let before: EventId = ids.next();
+        clock.jump_to(Timestamp::from_millis(1_600_000_000_000));
+        assert!(ids.next::<EventId>() > before);
+    }
+
+    #[test]
+    fn an_id_reads_back_and_another_kind_is_refused() {
+        let (_, ids) = ids();
+        let id: ConnectionId = ids.next();
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert!(id.to_string().parse::<WebhookId>().is_err());
+        assert!("conn_".parse::<ConnectionId>().is_err());
+    }
+}

@@ -1,0 +1,49 @@
+//! What a verb of the store can fail with.
+
+/// What a verb of the store failed with. None of its changes hold then.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Something with the same name or key exists already.
+    #[error("{what} exists already")]
+    Conflict {
+        /// What exists: `integration "microsoft"`.
+        what: String,
+    },
+    /// What is stored cannot be read as what it must be.
+    #[error("the store is damaged: {detail}")]
+    Corrupt {
+        /// Table, row and what is wrong with it.
+        detail: String,
+    },
+    /// The disk is full, or nearly.
+    #[error("the store has no space left")]
+    Full,
+    /// Something that is named does not exist (any more): the parent of a new row, or the row to change.
+    #[error("{what} does not exist")]
+    Missing {
+        /// What does not exist: `connection conn_…`.
+        what: String,
+    },
+    /// Too many operations wait for the writer, or this one waited too long. It was withdrawn.
+    #[error("the store is busy")]
+    Overloaded,
+    /// This row, and only this, cannot be written.
+    #[error("the row cannot be written: {detail}")]
+    Poison {
+        /// What the database said.
+        detail: String,
+    },
+    /// Reading or writing failed: an I/O error, a closed store.
+    #[error("the store is unavailable: {detail}")]
+    Unavailable {
+        /// What failed.
+        detail: String,
+    },
+}
+
+impl StoreError {
+    /// Whether the same verb may succeed later without anybody changing it.
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::Full | Self::Overloaded | Self::Unavailable { .. })
+    }
+}

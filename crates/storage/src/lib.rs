@@ -1,0 +1,26 @@
+//! The store: everything that outlives the process, and the queue between the stages.
+//!
+//! For: the [`Store`] trait in verbs of the domain, and its backends. One verb is one transaction; when it answers, the
+//! change is on disk. Secrets are sealed on their way in and opened on their way out.
+//! Never: rules (what a verdict is, when to retry), and no SQL type outside this crate.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`store`] | the trait, verb by verb |
+//! | [`record`] | what goes into the verbs and comes out of them |
+//! | [`error`] | what a verb can fail with |
+//! | [`seal`] | the key file and how secrets are sealed |
+//! | [`sqlite`] | the embedded default |
+//! | `contract` | one named test a promise, run over each backend |
+
+pub mod error;
+pub mod record;
+pub mod seal;
+pub mod sqlite;
+pub mod store;
+
+#[cfg(test)]
+mod contract;
+
+pub use error::StoreError;
+pub use store::Store;

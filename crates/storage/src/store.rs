@@ -1,0 +1,189 @@
+//! The store's promises, verb by verb.
+//!
+//! One verb is one transaction: when it answers `Ok`, its change is on disk and survives `kill -9` and power loss; when
+//! it answers `Err`, nothing of it holds. Not found is `None`. Times come in, none is asked for. Every sentence here has
+//! a test by its name in `contract`.
+
+use async_trait::async_trait;
+use tidings_domain::{
+    Timestamp,
+    connection::{Connection, ConnectionState},
+    delivery::{Attempt, Delivery},
+    environment::Environment,
+    event::Event,
+    ids::{
+        ConnectionId, DeliveryId, EnvironmentId, EventId, IntegrationId, KeyId, NotificationId, SubscriptionId, WebhookId,
+    },
+    integration::{Integration, IntegrationKey},
+    key::ApiKey,
+    notification::{Notification, Verdict},
+    page::{Listing, Page},
+    subscription::Subscription,
+    webhook::Webhook,
+};
+
+use crate::{
+    StoreError,
+    record::{
+        AttemptResult, DeliveryFilter, DueDelivery, EventFilter, KeyedHash, NewApiKey, NewEvent, NewNotification,
+        NotificationFilter, QueuedNotification, Seq, StoreHealth, SubscriptionUpdate, WebhookChange,
+    },
+};
+
+/// What outlives the process.
+#[async_trait]
+pub trait Store: std::fmt::Debug + Send + Sync {
+    // --- environments ---
+
+    /// Adds an environment. `Conflict` if the name is taken.
+    async fn create_environment(&self, environment: Environment) -> Result<(), StoreError>;
+    /// Every environment, oldest first; there are few.
+    async fn environments(&self) -> Result<Vec<Environment>, StoreError>;
+    /// Removes an environment that has no integrations and no webhooks (`Conflict` otherwise); `false` if there was none.
+    async fn delete_environment(&self, id: EnvironmentId) -> Result<bool, StoreError>;
+
+    // --- integrations ---
+
+    /// Adds an integration. `Conflict` if the key is taken in its environment.
+    async fn create_integration(&self, integration: Integration) -> Result<(), StoreError>;
+    /// Every integration, oldest first; there are few.
+    async fn integrations(&self) -> Result<Vec<Integration>, StoreError>;
+    /// The integration with this key in this environment.
+    async fn integration(&self, environment: EnvironmentId, key: &IntegrationKey) -> Result<Option<Integration>, StoreError>;
+    /// Removes an integration that has no connections (`Conflict` otherwise); `false` if there was none.
+    async fn delete_integration(&self, id: IntegrationId) -> Result<bool, StoreError>;
+
+    // --- connections ---
+
+    /// Adds a connection. `Conflict` if its integration has one to that tenant.
+    async fn create_connection(&self, connection: Connection) -> Result<(), StoreError>;
+    /// One connection.
+    async fn connection(&self, id: ConnectionId) -> Result<Option<Connection>, StoreError>;
+    /// Connections, newest first, of one environment or of all.
+    async fn connections(&self, environment: Option<EnvironmentId>, page: Page) -> Result<Listing<Connection>, StoreError>;
+    /// Sets whether a connection can be used.
+    async fn set_connection_state(&self, id: ConnectionId, state: ConnectionState) -> Result<(), StoreError>;
+    /// Removes a connection that has no subscriptions (`Conflict` otherwise); `false` if there was none. What its past
+    /// notifications led to stays.
+    async fn delete_connection(&self, id: ConnectionId) -> Result<bool, StoreError>;
+
+    // --- subscriptions ---
+
+    /// Adds a subscription: the intent, before Graph is asked. `Conflict` if its connection has one with the same
+    /// resource and change types.
+    async fn create_subscription(&self, subscription: Subscription) -> Result<(), StoreError>;
+    /// One subscription.
+    async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>, StoreError>;
+    /// Subscriptions, newest first, of one environment or connection or of all.
+    async fn subscriptions(
+        &self,
+        environment: Option<EnvironmentId>,
+        connection: Option<ConnectionId>,
+        page: Page,
+    ) -> Result<Listing<Subscription>, StoreError>;
+    /// Subscriptions whose `due_at` has come, the longest due first.
+    async fn due_subscriptions(&self, now: Timestamp, limit: u32) -> Result<Vec<Subscription>, StoreError>;
+    /// The earliest `due_at` of all subscriptions.
+    async fn next_due_subscription(&self) -> Result<Option<Timestamp>, StoreError>;
+    /// Records what the subscribe loop has done. `Missing` if the row is gone.
+    async fn update_subscription(&self, update: SubscriptionUpdate) -> Result<(), StoreError>;
+    /// Removes a subscription; `false` if there was none.
+    async fn delete_subscription(&self, id: SubscriptionId) -> Result<bool, StoreError>;
+
+    // --- webhooks ---
+
+    /// Adds a webhook.
+    async fn create_webhook(&self, webhook: Webhook) -> Result<(), StoreError>;
+    /// One webhook.
+    async fn webhook(&self, id: WebhookId) -> Result<Option<Webhook>, StoreError>;
+    /// Webhooks, newest first, of one environment or of all.
+    async fn webhooks(&self, environment: Option<EnvironmentId>, page: Page) -> Result<Listing<Webhook>, StoreError>;
+    /// Changes a webhook and gives it as it then is; `None` if there is none.
+    async fn change_webhook(&self, id: WebhookId, change: WebhookChange) -> Result<Option<Webhook>, StoreError>;
+    /// Removes a webhook with its deliveries that have not arrived; `false` if there was none. What has arrived stays
+    /// listed.
+    async fn delete_webhook(&self, id: WebhookId) -> Result<bool, StoreError>;
+
+    // --- API keys ---
+
+    /// Adds a key.
+    async fn create_key(&self, key: NewApiKey) -> Result<(), StoreError>;
+    /// The key with this hash.
+    async fn key_by_hash(&self, hash: [u8; 32]) -> Result<Option<ApiKey>, StoreError>;
+    /// Keys, newest first, of one environment or of all.
+    async fn keys(&self, environment: Option<EnvironmentId>, page: Page) -> Result<Listing<ApiKey>, StoreError>;
+    /// Removes a key; `false` if there was none.
+    async fn delete_key(&self, id: KeyId) -> Result<bool, StoreError>;
+
+    // --- ingest ---
+
+    /// Records the notifications of one POST, all or none, and gives the verdict of each.
+    ///
+    /// An accepted notification claims its dedup key and enters the queue of enrich in the same transaction; where the
+    /// key is taken, its verdict becomes `Duplicate` and it does not. Keys last at least 24 hours. A held one enters the
+    /// queue without claiming. `Overloaded` after the configured wait, `Full` below the disk floor: then no key is
+    /// claimed, and the same notifications can come again.
+    async fn record_notifications(&self, notifications: Vec<NewNotification>) -> Result<Vec<Verdict>, StoreError>;
+    /// Records rejected notifications as far as there is room: of each integration only the newest are kept, and when
+    /// the store is busy none is. Never makes an accepted one wait.
+    async fn record_rejected(&self, notifications: Vec<Notification>) -> Result<(), StoreError>;
+    /// The keyed hash of a clientState.
+    fn hash_client_state(&self, client_state: &str) -> KeyedHash;
+
+    // --- enrich ---
+
+    /// Notifications in the queue of enrich behind `after`, in the order in which they were committed, due or not.
+    async fn queued_notifications(&self, after: Seq, limit: u32) -> Result<Vec<QueuedNotification>, StoreError>;
+    /// Those of these that still are in the queue of enrich.
+    async fn queued_notifications_at(&self, places: Vec<Seq>) -> Result<Vec<QueuedNotification>, StoreError>;
+    /// Puts a notification off: it stays in the queue, to be looked at again then.
+    async fn postpone_notification(&self, seq: Seq, due_at: Timestamp) -> Result<(), StoreError>;
+    /// Ends a held notification's wait: with the match it got meanwhile (it then claims its dedup key, as in
+    /// [`Store::record_notifications`], and stays queued if accepted), or as rejected.
+    async fn settle_held(&self, seq: Seq, settled: NewNotification) -> Result<Verdict, StoreError>;
+    /// Takes a notification out of the queue and records what it led to, in one transaction: its events, and for each a
+    /// delivery to each webhook that still exists. Does nothing and answers `false` if it is no longer queued, so that
+    /// a repetition leads to nothing twice.
+    async fn finish_notification(&self, seq: Seq, events: Vec<NewEvent>) -> Result<bool, StoreError>;
+
+    // --- deliver ---
+
+    /// Webhooks that have pending deliveries, with the time of the earliest.
+    async fn webhooks_with_pending(&self) -> Result<Vec<(WebhookId, Timestamp)>, StoreError>;
+    /// Pending deliveries of a webhook that are due, the longest due first; none of a disabled webhook.
+    async fn due_deliveries(&self, webhook: WebhookId, now: Timestamp, limit: u32) -> Result<Vec<DueDelivery>, StoreError>;
+    /// The earliest time after `now` at which a pending delivery of a webhook is due.
+    async fn next_due_delivery(&self, webhook: WebhookId, now: Timestamp) -> Result<Option<Timestamp>, StoreError>;
+    /// Records an attempt and what becomes of the delivery and of its webhook. Does nothing if the delivery is gone.
+    async fn record_attempt(&self, result: AttemptResult) -> Result<(), StoreError>;
+    /// Makes a delivery pending again, due at `now`, with the whole retry schedule before it; `None` if there is none,
+    /// the delivery as it then is otherwise.
+    async fn redeliver(&self, id: DeliveryId, now: Timestamp) -> Result<Option<Delivery>, StoreError>;
+
+    // --- lists ---
+
+    /// One notification.
+    async fn notification(&self, id: NotificationId) -> Result<Option<Notification>, StoreError>;
+    /// Notifications, newest first.
+    async fn notifications(&self, filter: NotificationFilter, page: Page) -> Result<Listing<Notification>, StoreError>;
+    /// One event.
+    async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError>;
+    /// Events, newest first.
+    async fn events(&self, filter: EventFilter, page: Page) -> Result<Listing<Event>, StoreError>;
+    /// One delivery. A pending delivery of a disabled webhook shows as held, here and in lists.
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError>;
+    /// Deliveries, newest first.
+    async fn deliveries(&self, filter: DeliveryFilter, page: Page) -> Result<Listing<Delivery>, StoreError>;
+    /// The attempts of a delivery, oldest first.
+    async fn attempts(&self, delivery: DeliveryId) -> Result<Vec<Attempt>, StoreError>;
+
+    // --- the store itself ---
+
+    /// What it can say of itself. Answers quickly, also when writes fail.
+    async fn health(&self) -> StoreHealth;
+    /// Checks the whole of it for damage; each finding is one sentence. Reads everything: slow.
+    async fn check(&self) -> Result<Vec<String>, StoreError>;
+    /// Answers what is under way, then closes. Every later verb is `Unavailable`.
+    async fn close(&self);
+}
+
