@@ -1,1 +1,17 @@
-//! pipeline
+//! The stages: ingest, enrich, deliver, and subscribe beside them.
+//!
+//! For: everything that Tidings does by itself. Data flows one way: a stage takes rows in its own state from the store
+//! and writes rows for the next in one transaction; no stage calls another, and between them there is only a [`wake`].
+//! Never: answers HTTP (that is the server's), holds anything in memory that the store does not have.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`directory`] | what is configured, in memory, for look-ups without the store |
+//! | [`wake`] | the hint from one stage to the next |
+//! | [`supervisor`] | keeps loops alive, and ends them in two steps |
+//! | [`metrics`] | what is counted and measured |
+
+pub mod directory;
+pub mod metrics;
+pub mod supervisor;
+pub mod wake;

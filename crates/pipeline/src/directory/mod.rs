@@ -1,0 +1,272 @@
+//! What is configured, in memory: every look-up of the hot paths without the store.
+//!
+//! It is an image of the store's rows, loaded at the start. Whoever changes a row calls [`Directory::refresh`] after
+//! the commit, which reads the row again; should that fail, [`Directory::run`] repeats it until it works.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
+    time::Duration,
+};
+
+use tidings_domain::{
+    Clock,
+    connection::Connection,
+    environment::Environment,
+    ids::{ConnectionId, EnvironmentId, IntegrationId, SubscriptionId, WebhookId},
+    integration::Integration,
+    page::{Cursor, Listing, Page, PageLimit},
+    trigger::Trigger,
+    webhook::Webhook,
+};
+use tidings_storage::{Store, StoreError, record::KeyedHash};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::wake::Wake;
+
+mod entry;
+mod tables;
+
+pub use entry::{GraphId, SubscriptionEntry};
+pub use tables::Tables;
+
+/// How long a row that could not be read again waits for the next try.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The image of what is configured. Share it in an [`Arc`].
+#[derive(Debug)]
+pub struct Directory {
+    store: Arc<dyn Store>,
+    tables: RwLock<Tables>,
+    /// One refresh at a time: of two that overlap, the one that read first might otherwise swap last.
+    refreshing: tokio::sync::Mutex<()>,
+    stale: Mutex<HashSet<Change>>,
+    stale_wake: Wake,
+}
+
+/// Which row has changed.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Change {
+    /// An environment was made or removed.
+    Environment(EnvironmentId),
+    /// An integration was made, changed or removed.
+    Integration(IntegrationId),
+    /// A connection was made, changed or removed.
+    Connection(ConnectionId),
+    /// A subscription was made, changed or removed.
+    Subscription(SubscriptionId),
+    /// A webhook was made, changed or removed.
+    Webhook(WebhookId),
+}
+
+impl Directory {
+    /// Reads everything that is configured from `store`.
+    pub async fn load(store: Arc<dyn Store>) -> Result<Self, StoreError> {
+        let mut tables = Tables::default();
+        tables.set_environments(store.environments().await?);
+        tables.set_integrations(with_hashes(&*store, store.integrations().await?));
+
+        let mut after = None;
+        loop {
+            let listing = store.connections(None, page(after)).await?;
+            after = each(listing, |one| tables.set_connection(one.id, Some(one)));
+            if after.is_none() {
+                break;
+            }
+        }
+        loop {
+            let listing = store.webhooks(None, page(after)).await?;
+            after = each(listing, |one| tables.set_webhook(one.id, Some(one)));
+            if after.is_none() {
+                break;
+            }
+        }
+        loop {
+            let listing = store.subscriptions(None, None, page(after)).await?;
+            after = each(listing, |one| {
+                tables.set_subscription(one.id, Some(SubscriptionEntry::new(&one, &*store)));
+            });
+            if after.is_none() {
+                break;
+            }
+        }
+        Ok(Self {
+            store,
+            tables: RwLock::new(tables),
+            refreshing: tokio::sync::Mutex::default(),
+            stale: Mutex::default(),
+            stale_wake: Wake::new(),
+        })
+    }
+
+    /// All tables at one moment, for several look-ups in a row. Let go of it soon: it holds up refreshes.
+    pub fn tables(&self) -> RwLockReadGuard<'_, Tables> {
+        self.tables.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An environment.
+    pub fn environment(&self, id: EnvironmentId) -> Option<Arc<Environment>> {
+        self.tables().environment(id).cloned()
+    }
+
+    /// The integration with this key in this environment.
+    pub fn integration(&self, environment: EnvironmentId, key: &str) -> Option<Arc<Integration>> {
+        self.tables().integration(environment, key).cloned()
+    }
+
+    /// An integration.
+    pub fn integration_by_id(&self, id: IntegrationId) -> Option<Arc<Integration>> {
+        self.tables().integration_by_id(id).cloned()
+    }
+
+    /// A connection.
+    pub fn connection(&self, id: ConnectionId) -> Option<Arc<Connection>> {
+        self.tables().connection(id).cloned()
+    }
+
+    /// The connection of an integration to a tenant.
+    pub fn connection_for_tenant(
+        &self,
+        integration: IntegrationId,
+        tenant: Uuid,
+    ) -> Option<Arc<Connection>> {
+        self.tables()
+            .connection_for_tenant(integration, tenant)
+            .cloned()
+    }
+
+    /// A subscription.
+    pub fn subscription(&self, id: SubscriptionId) -> Option<Arc<SubscriptionEntry>> {
+        self.tables().subscription(id).cloned()
+    }
+
+    /// The subscription that Graph knows by this id.
+    pub fn subscription_by_graph_id(&self, id: &str) -> Option<Arc<SubscriptionEntry>> {
+        self.tables()
+            .subscription_by_graph_id(&GraphId::new(id))
+            .cloned()
+    }
+
+    /// The subscription with this clientState.
+    pub fn subscription_by_client_state(&self, hash: KeyedHash) -> Option<Arc<SubscriptionEntry>> {
+        self.tables().subscription_by_client_state(hash).cloned()
+    }
+
+    /// A webhook.
+    pub fn webhook(&self, id: WebhookId) -> Option<Arc<Webhook>> {
+        self.tables().webhook(id).cloned()
+    }
+
+    /// The webhooks that ask for `trigger` events of a connection, disabled ones included: their deliveries are held.
+    pub fn webhooks_wanting(
+        &self,
+        environment: EnvironmentId,
+        connection: ConnectionId,
+        trigger: Trigger,
+    ) -> Vec<Arc<Webhook>> {
+        self.tables()
+            .webhooks_wanting(environment, connection, trigger)
+            .cloned()
+            .collect()
+    }
+
+    /// Reads a row again after it was changed.
+    ///
+    /// The change is on disk already. So a failure here is repeated by [`Directory::run`], and whoever made the change
+    /// need not do anything about it.
+    pub async fn refresh(&self, change: Change) -> Result<(), StoreError> {
+        let _one_at_a_time = self.refreshing.lock().await;
+        let read = self.read_again(change).await;
+        let mut stale = self.stale.lock().unwrap_or_else(PoisonError::into_inner);
+        match &read {
+            Ok(()) => {
+                stale.remove(&change);
+            }
+            Err(error) => {
+                tracing::warn!(?change, %error, "a changed row cannot be read again yet: it is tried until it can");
+                stale.insert(change);
+                self.stale_wake.wake();
+            }
+        }
+        read
+    }
+
+    /// Repeats refreshes that failed, until `stop`.
+    pub async fn run(&self, clock: &dyn Clock, stop: &CancellationToken) {
+        loop {
+            let stale: Vec<Change> = {
+                let stale = self.stale.lock().unwrap_or_else(PoisonError::into_inner);
+                stale.iter().copied().collect()
+            };
+            let mut failed = false;
+            for change in stale {
+                failed |= self.refresh(change).await.is_err();
+            }
+            let next = async {
+                if failed {
+                    clock.sleep(RETRY).await;
+                } else {
+                    self.stale_wake.wait().await;
+                    // Whatever made the read fail is likely to last a moment.
+                    clock.sleep(RETRY).await;
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = next => {}
+            }
+        }
+    }
+
+    async fn read_again(&self, change: Change) -> Result<(), StoreError> {
+        match change {
+            Change::Environment(_) => {
+                let environments = self.store.environments().await?;
+                self.write(|tables| tables.set_environments(environments));
+            }
+            Change::Integration(_) => {
+                let integrations = with_hashes(&*self.store, self.store.integrations().await?);
+                self.write(|tables| tables.set_integrations(integrations));
+            }
+            Change::Connection(id) => {
+                let connection = self.store.connection(id).await?;
+                self.write(|tables| tables.set_connection(id, connection));
+            }
+            Change::Subscription(id) => {
+                let subscription = self.store.subscription(id).await?;
+                let entry = subscription.map(|one| SubscriptionEntry::new(&one, &*self.store));
+                self.write(|tables| tables.set_subscription(id, entry));
+            }
+            Change::Webhook(id) => {
+                let webhook = self.store.webhook(id).await?;
+                self.write(|tables| tables.set_webhook(id, webhook));
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, change: impl FnOnce(&mut Tables)) {
+        change(&mut self.tables.write().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+fn with_hashes(store: &dyn Store, integrations: Vec<Integration>) -> Vec<(Integration, KeyedHash)> {
+    integrations
+        .into_iter()
+        .map(|integration| {
+            let hash = store.hash_client_state(integration.webhook_secret.expose());
+            (integration, hash)
+        })
+        .collect()
+}
+
+fn page(after: Option<Cursor>) -> Page {
+    let limit = PageLimit::new(PageLimit::MAX).expect("invariant: the largest limit is one");
+    Page { after, limit }
+}
+
+fn each<T>(listing: Listing<T>, take: impl FnMut(T)) -> Option<Cursor> {
+    listing.items.into_iter().for_each(take);
+    listing.next
+}
