@@ -1,1 +1,11 @@
-//! resources
+//! What can be subscribed to, and the paths of subscriptions and of changed items.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`table`] | one row a resource: paths, change types, lifetimes, quotas, permissions |
+//! | [`path`] | reading a path in every form that Graph writes |
+
+pub mod path;
+pub mod table;
+
+pub use path::{ItemPath, SubscriptionPath};
