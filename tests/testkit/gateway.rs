@@ -1,0 +1,247 @@
+//! `tidings serve`.
+
+use std::{
+    ffi::OsString,
+    fs,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::ExitStatus,
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
+    time::Duration,
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::process::Command;
+use url::Url;
+
+use crate::{
+    api::Api,
+    binary,
+    cli::{self, Cli},
+    fault_disk::FaultDisk,
+    process::Process,
+    wait,
+};
+
+/// How a gateway is to be started.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    port: u16,
+    folder: Arc<TempDir>,
+    variables: Vec<(String, String)>,
+    before: Vec<OsString>,
+    disk: Option<FaultDisk>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Settings {
+    /// On a free port, in a new folder, with this machine opened for webhooks and for Graph.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let settings = Self {
+            port: free_port(),
+            folder: Arc::new(folder),
+            variables: Vec::new(),
+            before: Vec::new(),
+            disk: None,
+        };
+        settings
+            .with("TIDINGS__EGRESS__ALLOW", r#"["127.0.0.0/8"]"#)
+            .with("TIDINGS__EGRESS__ALLOW_GRAPH", r#"["127.0.0.0/8"]"#)
+    }
+
+    /// With a variable, such as `TIDINGS__DELIVER__TIMEOUT`.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// With waits between the attempts of a delivery that a test can sit through.
+    #[must_use]
+    pub fn with_quick_retries(self) -> Self {
+        let waits = vec![r#""300ms""#; 60].join(",");
+        self.with("TIDINGS__DELIVER__RETRY_SCHEDULE", &format!("[{waits}]"))
+    }
+
+    /// Started by another program: `prlimit --nofile=64`, for example.
+    #[must_use]
+    pub fn below<S: Into<OsString>>(mut self, program: impl IntoIterator<Item = S>) -> Self {
+        self.before = program.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// On a disk that fails on command.
+    #[must_use]
+    pub fn on(mut self, disk: &FaultDisk) -> Self {
+        self.disk = Some(disk.clone());
+        self
+    }
+
+    /// Its data folder.
+    pub fn data_dir(&self) -> PathBuf {
+        match &self.disk {
+            Some(disk) => disk.folder(),
+            None => self.folder.path().join("data"),
+        }
+    }
+
+    /// Where it will be.
+    pub fn url(&self) -> Url {
+        let url = format!("http://127.0.0.1:{}/", self.port);
+        url.parse().expect("an address is a URL")
+    }
+
+    fn command(&self) -> Command {
+        let program = match self.before.split_first() {
+            None => Command::new(binary::tidings()),
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(binary::tidings());
+                command
+            }
+        };
+        let mut command = cli::cleaned(program);
+        command
+            .args(["serve", "--json", "--listen"])
+            .arg(format!("127.0.0.1:{}", self.port))
+            .args(["--public-url", self.url().as_str(), "--data-dir"])
+            .arg(self.data_dir())
+            .envs(self.variables.iter().map(|(name, value)| (name, value)));
+        if let Some(disk) = &self.disk {
+            command.envs(disk.variables());
+        }
+        command
+    }
+}
+
+/// A running gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    /// The program.
+    pub process: Process,
+    /// The first line as it came.
+    pub line: Value,
+    settings: Settings,
+}
+
+impl Gateway {
+    /// Starts one and waits until it listens.
+    pub async fn start(settings: &Settings) -> Self {
+        let mut process = Process::start("the gateway", settings.command());
+        let line = process.json_line().await;
+        Self {
+            process,
+            line,
+            settings: settings.clone(),
+        }
+    }
+
+    /// Starts one that is expected to end by itself.
+    pub fn start_unready(settings: &Settings) -> Process {
+        Process::start("the gateway", settings.command())
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> Url {
+        self.settings.url()
+    }
+
+    /// The address of its socket.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.settings.port))
+    }
+
+    /// The environment made at first start.
+    pub fn environment(&self) -> &str {
+        let id = self.line["environment_id"].as_str();
+        id.unwrap_or_else(|| panic!("no environment_id: {}", self.line))
+    }
+
+    /// The admin key made at first start.
+    pub fn admin_key(&self) -> String {
+        let file = self.line["admin_key_file"].as_str();
+        let file = file.unwrap_or_else(|| panic!("no admin_key_file: {}", self.line));
+        let key = fs::read_to_string(file)
+            .unwrap_or_else(|error| panic!("the admin key cannot be read from {file}: {error}"));
+        key.trim().to_owned()
+    }
+
+    /// The management API with the admin key.
+    pub fn api(&self) -> Api {
+        Api::new(self.url(), self.admin_key())
+    }
+
+    /// A shell that knows where the gateway is and where its data folder is, and no key.
+    pub fn cli(&self) -> Cli {
+        Cli::new()
+            .with("TIDINGS_URL", self.url().as_str().trim_end_matches('/'))
+            .with("TIDINGS_DATA_DIR", self.data_dir().to_str().expect("UTF-8"))
+    }
+
+    /// Its data folder.
+    pub fn data_dir(&self) -> PathBuf {
+        self.settings.data_dir()
+    }
+
+    /// SIGKILL.
+    pub async fn kill(&mut self) {
+        self.process.kill().await;
+    }
+
+    /// SIGTERM, and how it ended.
+    pub async fn terminate(&mut self) -> ExitStatus {
+        self.process.terminate().await
+    }
+
+    /// Starts it again in the same place, on what the last one left; gives the time until it listened.
+    pub async fn restart(&mut self) -> Duration {
+        let started = wait::now();
+        self.process = Process::start("the gateway", self.settings.command());
+        self.line = self.process.json_line().await;
+        wait::now().saturating_sub(started)
+    }
+
+    /// The same gateway with other settings at its next start.
+    pub fn change(&mut self, change: impl FnOnce(Settings) -> Settings) {
+        self.settings = change(self.settings.clone());
+    }
+}
+
+/// Whether a data folder holds nothing that `text` appears in: a secret, a token.
+pub fn folder_contains(folder: &Path, text: &str) -> bool {
+    let entries = fs::read_dir(folder).expect("a data folder can be read");
+    entries.flatten().any(|entry| {
+        let path = entry.path();
+        if path.is_dir() {
+            return folder_contains(&path, text);
+        }
+        let bytes = fs::read(&path).unwrap_or_default();
+        bytes
+            .windows(text.len())
+            .any(|window| window == text.as_bytes())
+    })
+}
+
+/// A port nobody listens on. Asked below the range that the system gives to outgoing connections, since a gateway must
+/// find it free again after a restart.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let own = u16::try_from(std::process::id() % 11_000).expect("below 11,000");
+    loop {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = 20_000 + (own + step * 7) % 12_000;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+}

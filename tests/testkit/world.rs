@@ -1,0 +1,157 @@
+//! Gateway, emulator and a webhook, connected.
+
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::{
+    api::{Answer, Api, Http},
+    collection::Subscribed,
+    emulator::{Emulator, Tenant},
+    gateway::{Gateway, Settings},
+    wait,
+};
+
+/// The key of the integration.
+pub const INTEGRATION: &str = "microsoft-oauth2-cc";
+
+/// The triggers of calendar events.
+pub const EVENT_TRIGGERS: [&str; 3] = ["event.created", "event.updated", "event.deleted"];
+
+/// A gateway with an integration for an emulator.
+#[derive(Debug)]
+pub struct World {
+    /// The gateway.
+    pub gateway: Gateway,
+    /// The emulator.
+    pub emulator: Emulator,
+    /// The management API with the admin key.
+    pub api: Api,
+    /// Where Graph posts to.
+    pub notification_url: Url,
+    /// The secret of the integration.
+    pub webhook_secret: String,
+    http: Http,
+}
+
+/// A connection to a tenant and a subscription to the calendar of its first user.
+#[derive(Clone, Debug)]
+pub struct Connected {
+    /// Ours.
+    pub connection_id: String,
+    /// Ours.
+    pub subscription_id: String,
+    /// What Graph knows of it.
+    pub subscribed: Subscribed,
+}
+
+impl World {
+    /// Starts both.
+    pub async fn start() -> Self {
+        Self::start_with(&Settings::new()).await
+    }
+
+    /// Starts both, the gateway with these settings.
+    pub async fn start_with(settings: &Settings) -> Self {
+        let emulator = Emulator::start().await;
+        let gateway = Gateway::start(settings).await;
+        let api = gateway.api();
+        let integration = api
+            .post(
+                "/v1/integrations",
+                &json!({
+                    "key": INTEGRATION,
+                    "client_id": emulator.client_id,
+                    "client_secret": emulator.client_secret,
+                    "login_url": emulator.url,
+                    "graph_url": emulator.url,
+                }),
+            )
+            .await;
+        let text = |member: &str| {
+            let value = integration[member].as_str();
+            value.unwrap_or_else(|| panic!("no {member}: {integration}"))
+        };
+        Self {
+            notification_url: text("notification_url").parse().expect("a URL"),
+            webhook_secret: text("webhook_secret").to_owned(),
+            gateway,
+            emulator,
+            api,
+            http: Http::new(),
+        }
+    }
+
+    /// Connects a tenant, by its place in the emulator.
+    pub async fn connect(&self, tenant: &Tenant) -> String {
+        let body = json!({"integration": INTEGRATION, "tenant_id": tenant.id});
+        id(&self.api.post("/v1/connections", &body).await)
+    }
+
+    /// Connects a tenant and subscribes to the calendar of its first user, up to Graph's confirmation.
+    pub async fn connect_calendar(&self, tenant: &Tenant) -> Connected {
+        let connection_id = self.connect(tenant).await;
+        let user_id = &tenant.users[0];
+        let body = json!({
+            "connection_id": connection_id,
+            "resource": format!("users/{user_id}/events"),
+            "change_types": ["created", "updated", "deleted"],
+        });
+        let subscription_id = id(&self.api.post("/v1/subscriptions", &body).await);
+        let graph_id = self.active(&subscription_id).await;
+        let client_state = self.emulator.client_state(tenant, &graph_id).await;
+        Connected {
+            connection_id,
+            subscription_id,
+            subscribed: Subscribed {
+                graph_id,
+                client_state,
+                tenant_id: tenant.id.clone(),
+                user_id: user_id.clone(),
+            },
+        }
+    }
+
+    /// Waits until Graph serves a subscription; gives its id there.
+    pub async fn active(&self, subscription_id: &str) -> String {
+        wait::until("an active subscription", || async {
+            let path = format!("/v1/subscriptions/{subscription_id}");
+            let subscription = self.api.get(&path).await;
+            let active = subscription["state"] == "active";
+            active.then(|| {
+                let graph_id = subscription["graph_id"].as_str();
+                graph_id
+                    .expect("an active subscription has a graph_id")
+                    .to_owned()
+            })
+        })
+        .await
+    }
+
+    /// Registers a webhook for calendar events of `connections`, or of all if there are none; gives id and secret.
+    pub async fn webhook(&self, url: &Url, connections: &[&str]) -> (String, String) {
+        let body = json!({
+            "url": url,
+            "triggers": EVENT_TRIGGERS,
+            "connections": connections,
+            "description": "a test's",
+        });
+        let webhook = self.api.post("/v1/webhooks", &body).await;
+        let secret = webhook["secret"]
+            .as_str()
+            .expect("a new webhook shows its secret");
+        (id(&webhook), secret.to_owned())
+    }
+
+    /// Posts what Graph would post.
+    pub async fn notify(&self, body: Vec<u8>) -> Answer {
+        let headers = [("content-type", "application/json")];
+        let url = self.notification_url.clone();
+        self.http.send("POST", url, &headers, body).await
+    }
+}
+
+/// The id of what the API answered.
+pub fn id(value: &Value) -> String {
+    let id = value["id"].as_str();
+    id.unwrap_or_else(|| panic!("no id: {value}")).to_owned()
+}
