@@ -7,11 +7,15 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`directory`] | what is configured, in memory, for look-ups without the store |
+//! | [`ingest`] | takes notifications: verdict, dedup, commit |
+//! | [`manage`] | what the management API's verbs do beyond the store |
 //! | [`wake`] | the hint from one stage to the next |
 //! | [`supervisor`] | keeps loops alive, and ends them in two steps |
 //! | [`metrics`] | what is counted and measured |
 
 pub mod directory;
+pub mod ingest;
+pub mod manage;
 pub mod metrics;
 pub mod supervisor;
 pub mod wake;

@@ -1,0 +1,37 @@
+//! Environments.
+
+use tidings_domain::{environment::Environment, ids::EnvironmentId};
+
+use super::{Manage, ManageError, invalid};
+use crate::directory::Change;
+
+/// The name of the environment that is made at the first start.
+pub const DEFAULT: &str = "default";
+
+impl Manage {
+    /// Makes an environment with this name: 1 to 64 characters, unique.
+    pub async fn create_environment(&self, name: &str) -> Result<Environment, ManageError> {
+        let name = name.trim();
+        if name.is_empty() || name.chars().count() > 64 || name.chars().any(char::is_control) {
+            return Err(invalid(
+                "/name",
+                "an environment's name has 1 to 64 characters",
+            ));
+        }
+        let environment = Environment {
+            id: self.ids.environment(),
+            name: name.to_owned(),
+            created_at: self.clock.now(),
+        };
+        self.store.create_environment(environment.clone()).await?;
+        self.refresh(Change::Environment(environment.id)).await;
+        Ok(environment)
+    }
+
+    /// Removes an environment without integrations and webhooks; `false` if there is none.
+    pub async fn delete_environment(&self, id: EnvironmentId) -> Result<bool, ManageError> {
+        let deleted = self.store.delete_environment(id).await?;
+        self.refresh(Change::Environment(id)).await;
+        Ok(deleted)
+    }
+}
