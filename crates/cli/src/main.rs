@@ -1,1 +1,11 @@
-fn main() {}
+//! The binary `tidings`. What it does stands in the library beside it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let words: Vec<_> = std::env::args_os().collect();
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    ExitCode::from(tidings_cli::run(&words, variables))
+}

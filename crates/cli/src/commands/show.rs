@@ -1,0 +1,43 @@
+//! `tidings <noun> show`.
+
+use clap::Args;
+use serde_json::{Value, value::RawValue};
+
+use super::Noun;
+use crate::{
+    client::{Client, ServerArguments},
+    context::Context,
+    exit::Failure,
+    output::record,
+};
+
+/// Which one is wanted.
+#[derive(Args, Clone, Debug)]
+pub struct Show {
+    /// Its id
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// The server
+    #[command(flatten)]
+    pub server: ServerArguments,
+}
+
+/// Shows one `noun`.
+pub async fn show(noun: &Noun, arguments: &Show, context: &Context) -> Result<(), Failure> {
+    let client = Client::open(&arguments.server, context)?;
+    let answer = client.get(&[noun.path, &arguments.id], &[]).await?;
+    print(&answer, context)
+}
+
+/// Writes one entry as the API gave it: as a line of JSON, or member by member.
+pub(super) fn print(answer: &RawValue, context: &Context) -> Result<(), Failure> {
+    if context.output.is_json() {
+        return Ok(context.output.raw(answer)?);
+    }
+    Ok(context.output.line(&record(&entry(answer)))?)
+}
+
+/// An answer as a value.
+pub(super) fn entry(answer: &RawValue) -> Value {
+    serde_json::from_str(answer.get()).expect("invariant: a raw value was parsed once")
+}

@@ -1,0 +1,57 @@
+//! `tidings subscription create`.
+
+use clap::Args;
+use serde_json::json;
+use tidings_domain::resource::ChangeTypes;
+
+use crate::{
+    client::{Client, ServerArguments},
+    commands::create,
+    context::Context,
+    exit::{Exit, Failure},
+};
+
+/// What is to be watched.
+#[derive(Args, Clone, Debug)]
+pub struct Create {
+    /// The connection whose consent is used
+    #[arg(long, value_name = "ID")]
+    pub connection: String,
+    /// What to watch, as Graph writes it: `users/{id}/events`; `tidings subscription resources` shows the forms
+    #[arg(long, value_name = "PATH")]
+    pub resource: String,
+    /// Which changes: created, updated, deleted, with commas
+    #[arg(long, value_name = "TYPES")]
+    pub change_types: ChangeTypes,
+    /// The server
+    #[command(flatten)]
+    pub server: ServerArguments,
+}
+
+/// Asks for a subscription.
+pub async fn create(arguments: &Create, context: &Context) -> Result<(), Failure> {
+    let client = Client::open(&arguments.server, context)?;
+    let body = json!({
+        "connection_id": arguments.connection,
+        "resource": arguments.resource,
+        "change_types": arguments.change_types,
+    });
+    let made = create::create(&client, "subscriptions", &body, context).await?;
+    match made["state"].as_str() {
+        Some(state @ ("failed" | "conflict")) => {
+            let why = made["last_error"]
+                .as_str()
+                .unwrap_or("the server does not say why");
+            Err(Failure::new(
+                Exit::Failed,
+                format!("Graph does not serve this subscription ({state}): {why}"),
+            )
+            .code(format!("subscription_{state}"))
+            .hint("what was asked for is kept: delete it and ask anew once the cause is gone"))
+        }
+        Some("pending") => Ok(context.output.note(
+            "Graph has not confirmed it yet: `tidings subscription show ID` says where it stands",
+        )?),
+        _ => Ok(()),
+    }
+}
