@@ -7,6 +7,15 @@
 //! | --- | --- |
 //! | [`wire`] | notifications, subscriptions and tokens as JSON |
 //! | [`resource`] | the table of what can be subscribed to; paths of subscriptions and of items |
+//! | [`client`] | tokens, subscriptions, fetching an item |
+//! | [`error`] | what a call can fail with, and how answers are read as that |
+//! | [`retry_after`] | the header `Retry-After` in all its forms |
 
+pub mod client;
+pub mod error;
 pub mod resource;
+pub mod retry_after;
 pub mod wire;
+
+pub use client::{Access, GraphClient};
+pub use error::CallError;
