@@ -13,6 +13,8 @@
  * After a SIGKILL (which loses nothing by itself, since the kernel keeps the pages) the test can then take back what a
  * power cut would have lost; that half is in testkit/power_cut.rs. Real syncs are left out then: the log stands for them.
  *
+ * One process at a time may write the log: what it holds counts as safe by what this process has synced.
+ *
  * Not watched: mapped files (the -shm file, which a power cut deletes), directory entries.
  */
 #define _GNU_SOURCE

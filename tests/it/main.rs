@@ -1,1 +1,15 @@
-//! it
+//! The end-to-end tests: one binary, since each further one costs a link of everything. A module for each promise.
+
+mod contracts;
+mod demo;
+mod faulty_disk;
+mod faulty_ingest;
+mod faulty_receivers;
+mod g1_nothing_lost;
+mod g1_power_cut;
+mod g1_receiver_answered;
+mod g2_g3_tenants;
+mod g4_answers;
+mod signatures;
+mod stopping;
+mod the_disk_itself;

@@ -1,8 +1,15 @@
 //! The account that must balance: acknowledged, delivered, lost, twice.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
-use crate::{receiver::Delivery, signature};
+use crate::{
+    api::Api,
+    receiver::{Delivery, Receiver},
+    signature, wait,
+};
 
 /// What became of what was sent.
 #[derive(Debug, Default)]
@@ -19,11 +26,43 @@ pub struct Account {
     pub wrong: Vec<String>,
 }
 
+/// Waits until everything acknowledged has arrived and nothing is under way any more, then draws up the account. Gives
+/// up on what does not come while nothing else comes either.
+pub async fn settle(
+    acknowledged: &BTreeSet<String>,
+    receiver: &Receiver,
+    secret: &str,
+    api: &Api,
+) -> Account {
+    let mut missing: BTreeSet<String> = acknowledged.clone();
+    let mut seen = 0;
+    while !missing.is_empty() {
+        if !receiver.gets(seen + 1, wait::PATIENCE).await {
+            break;
+        }
+        for delivery in receiver.since(seen) {
+            seen += 1;
+            missing.remove(&delivery.item());
+        }
+    }
+    wait::until("an end of all deliveries", || async {
+        let pending = api.get("/v1/deliveries?state=pending&limit=1").await;
+        let ended = pending["data"].as_array().is_some_and(Vec::is_empty);
+        ended.then_some(())
+    })
+    .await;
+    account(acknowledged, &receiver.deliveries(), secret)
+}
+
 /// Compares what was acknowledged with what arrived. Every arrival must be signed with `secret`; all arrivals of an event
 /// must have the same body; an item must not lead to two events.
-pub fn account(acknowledged: &BTreeSet<String>, deliveries: &[Delivery], secret: &str) -> Account {
+pub fn account(
+    acknowledged: &BTreeSet<String>,
+    deliveries: &[Arc<Delivery>],
+    secret: &str,
+) -> Account {
     let mut arrivals: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();
-    let mut bodies: HashMap<String, &Delivery> = HashMap::new();
+    let mut bodies: HashMap<String, &Arc<Delivery>> = HashMap::new();
     let mut account = Account {
         acknowledged: acknowledged.len(),
         ..Account::default()

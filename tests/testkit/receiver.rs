@@ -94,7 +94,7 @@ impl Delivery {
 type Script = dyn Fn(&Delivery) -> Answer + Send + Sync;
 
 struct State {
-    deliveries: Mutex<Vec<Delivery>>,
+    deliveries: Mutex<Vec<Arc<Delivery>>>,
     count: watch::Sender<usize>,
     script: Mutex<Arc<Script>>,
 }
@@ -165,8 +165,13 @@ impl Receiver {
     }
 
     /// Everything that has arrived so far.
-    pub fn deliveries(&self) -> Vec<Delivery> {
-        lock(&self.state.deliveries).clone()
+    pub fn deliveries(&self) -> Vec<Arc<Delivery>> {
+        self.since(0)
+    }
+
+    /// What has arrived after the first `n`.
+    pub fn since(&self, n: usize) -> Vec<Arc<Delivery>> {
+        lock(&self.state.deliveries)[n..].to_vec()
     }
 
     /// How many have arrived so far.
@@ -175,15 +180,14 @@ impl Receiver {
     }
 
     /// The next one, in the order of arrival.
-    pub async fn next(&mut self) -> Delivery {
+    pub async fn next(&mut self) -> Arc<Delivery> {
         let place = self.seen;
-        let delivery = self.wait_for(place + 1).await.swap_remove(place);
         self.seen = place + 1;
-        delivery
+        self.wait_for(place + 1).await.swap_remove(place)
     }
 
     /// Waits until at least `n` have arrived; gives all.
-    pub async fn wait_for(&self, n: usize) -> Vec<Delivery> {
+    pub async fn wait_for(&self, n: usize) -> Vec<Arc<Delivery>> {
         let mut count = self.state.count.subscribe();
         let enough = count.wait_for(|count| *count >= n);
         let what = format!("{n} deliveries ({} so far)", self.count());
@@ -192,12 +196,19 @@ impl Receiver {
         self.deliveries()
     }
 
+    /// Whether at least `n` have arrived, or do within `span`.
+    pub async fn gets(&self, n: usize, span: Duration) -> bool {
+        let mut count = self.state.count.subscribe();
+        let enough = count.wait_for(|count| *count >= n);
+        wait::at_most(span, enough).await.is_ok()
+    }
+
     /// Waits until `enough` of what has arrived; gives all.
     pub async fn wait_until(
         &self,
         what: &str,
-        enough: impl Fn(&[Delivery]) -> bool + Send + Sync,
-    ) -> Vec<Delivery> {
+        enough: impl Fn(&[Arc<Delivery>]) -> bool + Send + Sync,
+    ) -> Vec<Arc<Delivery>> {
         let mut count = self.state.count.subscribe();
         wait::soon(what, async {
             loop {
@@ -233,7 +244,7 @@ async fn serve(stream: TcpStream, connection: u64, state: Arc<State>) {
     while let Some(delivery) = read(&mut stream, connection).await {
         let script = Arc::clone(&lock(&state.script));
         let answer = script(&delivery);
-        lock(&state.deliveries).push(delivery);
+        lock(&state.deliveries).push(Arc::new(delivery));
         state.count.send_modify(|count| *count += 1);
         if !answer.give(stream.get_mut()).await {
             return;

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use tidings_domain::clock::{Clock, SystemClock, within};
+use tidings_domain::clock::{Clock, Elapsed, SystemClock, within};
 
 /// Longer than anything takes on a busy machine, shorter than a test runner's patience.
 pub const PATIENCE: Duration = Duration::from_secs(90);
@@ -30,6 +30,11 @@ pub fn now() -> Duration {
 pub async fn soon<F: Future>(what: &str, future: F) -> F::Output {
     let outcome = within(&**CLOCK, PATIENCE, future).await;
     outcome.unwrap_or_else(|late| panic!("waited {} s for {what}: {late}", PATIENCE.as_secs()))
+}
+
+/// Waits for `future` for at most `span`: where a test itself gives up and goes on.
+pub async fn at_most<F: Future>(span: Duration, future: F) -> Result<F::Output, Elapsed> {
+    within(&**CLOCK, span, future).await
 }
 
 /// Asks again and again until there is an answer; fails, saying what was waited for, when [`PATIENCE`] is over.
