@@ -7,7 +7,7 @@ use jiff::{civil::DateTime, fmt::rfc2822, tz::TimeZone};
 use tidings_domain::Timestamp;
 
 /// Nobody is obeyed for longer than this: whoever asks for more is asked again after a day.
-pub const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+pub const LONGEST: Duration = Duration::from_hours(24);
 
 /// How long a server asks us to wait.
 ///

@@ -177,7 +177,12 @@ impl GraphClient {
             // What is cut is seen below: an error page that is too long still has a status that counts.
             on_cap: OnCap::Cut,
         };
-        let answer = self.inner.egress.send(request).await.map_err(unreachable)?;
+        let answer = self
+            .inner
+            .egress
+            .send(request)
+            .await
+            .map_err(|error| unreachable(&error))?;
         if answer.cut && answer.status.is_success() {
             return Err(if answer.body.len() >= cap {
                 CallError::TooLarge
@@ -220,7 +225,7 @@ fn below(base: &Url, path: &str) -> Result<Url, CallError> {
     })
 }
 
-fn unreachable(error: EgressError) -> CallError {
+fn unreachable(error: &EgressError) -> CallError {
     CallError::unavailable(error.to_string())
 }
 

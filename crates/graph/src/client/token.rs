@@ -31,10 +31,10 @@ const REFUSAL_KEPT: Duration = Duration::from_secs(15);
 /// The same for an outage.
 const OUTAGE_KEPT: Duration = Duration::from_secs(2);
 /// Nobody who asks for more waiting keeps a tenant shut for longer.
-const LONGEST_KEPT: Duration = Duration::from_secs(60);
+const LONGEST_KEPT: Duration = Duration::from_mins(1);
 
 /// A token is not used in the last part of its life: the call that it goes out with takes its time.
-const MARGIN: Duration = Duration::from_secs(60);
+const MARGIN: Duration = Duration::from_mins(1);
 
 /// How many tokens are kept. More tenants than this only sign in more often.
 const MOST_KEPT: usize = 8_192;

@@ -64,7 +64,7 @@ pub(super) fn find_guid(text: &str) -> Option<&str> {
     const LENGTH: usize = 36;
     let is_part = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
     let bytes = text.as_bytes();
-    (0..bytes.len().checked_sub(LENGTH)? + 1).find_map(|start| {
+    (0..=bytes.len().checked_sub(LENGTH)?).find_map(|start| {
         let end = start + LENGTH;
         let alone = (start == 0 || !is_part(bytes[start - 1]))
             && bytes.get(end).is_none_or(|&byte| !is_part(byte));

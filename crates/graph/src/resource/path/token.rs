@@ -76,7 +76,7 @@ fn key(inside: &str) -> Option<(Result<Token<'_>, PathError>, &str)> {
     Some((decode(id).map(Token::Key), after))
 }
 
-/// The place of the quote that ends a text; doubled quotes stand for one (OData's rule).
+/// The place of the quote that ends a text; doubled quotes stand for one (the rule of `OData`'s URL conventions).
 fn closing_quote(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut place = 0;

@@ -245,11 +245,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for DataMembers<'a> {
 struct DataVisitor;
 
 impl DataVisitor {
-    const fn other<E>() -> Result<DataMembers<'static>, E> {
-        Ok(DataMembers {
+    const fn other() -> DataMembers<'static> {
+        DataMembers {
             data: Data::Other,
             duplicate: None,
-        })
+        }
     }
 }
 
@@ -289,27 +289,27 @@ impl<'de> Visitor<'de> for DataVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Self::other()
+        Ok(Self::other())
     }
 
     fn visit_str<E: de::Error>(self, _: &str) -> Result<Self::Value, E> {
-        Self::other()
+        Ok(Self::other())
     }
 
     fn visit_bool<E: de::Error>(self, _: bool) -> Result<Self::Value, E> {
-        Self::other()
+        Ok(Self::other())
     }
 
     fn visit_i64<E: de::Error>(self, _: i64) -> Result<Self::Value, E> {
-        Self::other()
+        Ok(Self::other())
     }
 
     fn visit_u64<E: de::Error>(self, _: u64) -> Result<Self::Value, E> {
-        Self::other()
+        Ok(Self::other())
     }
 
     fn visit_f64<E: de::Error>(self, _: f64) -> Result<Self::Value, E> {
-        Self::other()
+        Ok(Self::other())
     }
 }
 

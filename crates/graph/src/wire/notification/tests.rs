@@ -107,12 +107,7 @@ fn encrypted_content_is_noticed() {
 #[test]
 fn what_tells_changes_apart_is_id_then_etag_then_sequence_number() {
     let rest = r#""subscriptionId":"s","changeType":"updated","resource":"Users/u""#;
-    let tells = |item: String| {
-        one(&item)
-            .unwrap()
-            .discriminator()
-            .map(Cow::into_owned)
-    };
+    let tells = |item: String| one(&item).unwrap().discriminator().map(Cow::into_owned);
     assert_eq!(
         tells(format!(
             r#"{{{rest},"id":"1","resourceData":{{"@odata.etag":"2"}}}}"#
