@@ -6,6 +6,7 @@
 //!
 //! | module | holds |
 //! | --- | --- |
+//! | [`gateway`] | wires it all together and runs it |
 //! | [`directory`] | what is configured, in memory, for look-ups without the store |
 //! | [`ingest`] | takes notifications: verdict, dedup, commit |
 //! | [`manage`] | what the management API's verbs do beyond the store |
@@ -14,6 +15,7 @@
 //! | [`metrics`] | what is counted and measured |
 
 pub mod directory;
+pub mod gateway;
 pub mod ingest;
 pub mod manage;
 pub mod metrics;

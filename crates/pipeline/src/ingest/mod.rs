@@ -43,8 +43,12 @@ use verdict::Judgement;
 
 /// How many rejected items of one POST are kept; of the others only the number is.
 const KEPT_REJECTED: usize = 100;
-/// How long an answer waits for rejected items to be written. They are kept if there is room, not at any price.
-const REJECTED_WAIT: Duration = Duration::from_millis(500);
+/// How long an answer waits for the commit. Graph counts answers over 3 s as slow (Microsoft's "Receive change
+/// notifications through webhooks" page), and a quick 503 beats a slow 202: what was committed after all comes again as
+/// a duplicate.
+const COMMIT_WAIT: Duration = Duration::from_millis(2_500);
+/// How long an answer then waits for rejected items to be written. They are kept if there is room, not at any price.
+const REJECTED_WAIT: Duration = Duration::from_millis(250);
 
 /// Takes notifications. Share it in an [`Arc`].
 #[derive(Debug)]
@@ -241,15 +245,17 @@ impl Ingest {
             rejected,
         } = sorted;
         if !accepted.is_empty() {
-            let given = self
-                .store
-                .record_notifications(accepted)
+            // A hint that comes too early, or for nothing, does no harm; one that is missing, because whoever waited
+            // for the answer has gone away meanwhile, would.
+            let _wakes_at_the_end = WakeOnDrop(&self.enrich);
+            let commit = self.store.record_notifications(accepted);
+            let given = within(&*self.clock, COMMIT_WAIT, commit)
                 .await
+                .unwrap_or(Err(StoreError::Overloaded))
                 .map_err(IngestError::Busy)?;
             for (place, verdict) in places.into_iter().zip(given) {
                 verdicts[place] = verdict;
             }
-            self.enrich.wake();
         }
         for &verdict in &verdicts {
             self.metrics.verdict(verdict);
@@ -305,6 +311,15 @@ impl Ingest {
             etag: None,
             item: Bytes::new(),
         }
+    }
+}
+
+/// Wakes when it goes, however that comes about.
+struct WakeOnDrop<'a>(&'a Wake);
+
+impl Drop for WakeOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.wake();
     }
 }
 

@@ -5,7 +5,7 @@ use tidings_domain::{
     ids::{ConnectionId, EnvironmentId},
     integration::Integration,
 };
-use tidings_graph::client::Access;
+use tidings_graph::Access;
 use uuid::Uuid;
 
 use super::{Manage, ManageError, invalid};

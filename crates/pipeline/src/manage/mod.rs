@@ -5,14 +5,18 @@
 use std::sync::Arc;
 
 use tidings_domain::{Clock, Entropy, Ids, config::EgressConfig};
-use tidings_graph::client::{CallError, GraphClient};
+use tidings_graph::{CallError, GraphClient};
 use tidings_storage::{Store, StoreError};
 use url::Url;
 
-use crate::directory::{Change, Directory};
+use crate::{
+    directory::{Change, Directory},
+    wake::Wake,
+};
 
 pub mod address;
 pub mod connection;
+mod delivery;
 pub mod environment;
 mod first_start;
 pub mod integration;
@@ -38,6 +42,7 @@ pub struct Manage {
     webhook_reach: Reach,
     graph_reach: Reach,
     public_url: Url,
+    deliver: Wake,
     keys: KeyCache,
 }
 
@@ -60,6 +65,8 @@ pub struct ManageParts {
     pub egress: EgressConfig,
     /// Under which URL Graph reaches this server.
     pub public_url: Url,
+    /// Is woken when deliveries have become due.
+    pub deliver: Wake,
 }
 
 /// Why a verb did nothing.
@@ -115,6 +122,7 @@ impl Manage {
             ids,
             egress,
             public_url,
+            deliver,
         } = parts;
         Self {
             store,
@@ -126,6 +134,7 @@ impl Manage {
             webhook_reach: Reach::of_webhooks(&egress),
             graph_reach: Reach::of_graph(&egress),
             public_url,
+            deliver,
             keys: KeyCache::default(),
         }
     }

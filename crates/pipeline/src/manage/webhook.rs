@@ -69,7 +69,7 @@ impl Manage {
 
     /// Changes a webhook of `environment`, and gives it as it then is; `None` if there is none.
     ///
-    /// Enabling one sends its held deliveries: whoever runs deliver is to be woken afterwards.
+    /// Enabling one sends its held deliveries.
     pub async fn change_webhook(
         &self,
         environment: EnvironmentId,
@@ -104,6 +104,7 @@ impl Manage {
         };
         let webhook = self.store.change_webhook(id, change).await?;
         self.refresh(Change::Webhook(id)).await;
+        self.deliver.wake();
         Ok(webhook)
     }
 

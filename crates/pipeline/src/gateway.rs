@@ -1,0 +1,136 @@
+//! Wires the parts together and runs the stages.
+
+use std::{sync::Arc, time::Duration};
+
+use tidings_domain::{Clock, Entropy, Ids, config::Config};
+use tidings_egress::Egress;
+use tidings_graph::GraphClient;
+use tidings_storage::{Store, StoreError};
+use url::Url;
+
+use crate::{
+    directory::Directory,
+    ingest::Ingest,
+    manage::{Manage, ManageParts},
+    metrics::Metrics,
+    supervisor::{Stopped, Supervisor},
+    wake::Wake,
+};
+
+/// What a gateway is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// How it is to behave.
+    pub config: Config,
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// Its time.
+    pub clock: Arc<dyn Clock>,
+    /// Its randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Sends requests to sign-in and Graph.
+    pub graph_egress: Egress,
+    /// Sends deliveries.
+    pub webhook_egress: Egress,
+    /// Under which URL Graph reaches it.
+    pub public_url: Url,
+}
+
+/// A running gateway. Share it in an [`Arc`].
+#[derive(Debug)]
+pub struct Gateway {
+    /// How it behaves.
+    pub config: Config,
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// Its time.
+    pub clock: Arc<dyn Clock>,
+    /// Its randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// What is configured, in memory.
+    pub directory: Arc<Directory>,
+    /// Takes notifications.
+    pub ingest: Ingest,
+    /// The management API's verbs.
+    pub manage: Manage,
+    /// What it counts.
+    pub metrics: Metrics,
+    /// Runs its loops, and whatever else is to end with it.
+    pub supervisor: Supervisor,
+}
+
+impl Gateway {
+    /// Reads what is configured and starts the stages. They take up what was left unfinished.
+    pub async fn start(parts: Parts) -> Result<Arc<Self>, StoreError> {
+        let Parts {
+            config,
+            store,
+            clock,
+            entropy,
+            graph_egress,
+            webhook_egress,
+            public_url,
+        } = parts;
+        let metrics = Metrics::new();
+        let supervisor = Supervisor::new(Arc::clone(&clock), metrics.supervisor.clone());
+        let ids = Arc::new(Ids::new(Arc::clone(&clock), Arc::clone(&entropy)));
+        let directory = Arc::new(Directory::load(Arc::clone(&store)).await?);
+        let (enrich, deliver) = (Wake::new(), Wake::new());
+        // Signing in and fetching share one client, and with it one cache of tokens.
+        let graph = GraphClient::new(
+            graph_egress,
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
+            config.enrich.timeout.0,
+        );
+        let ingest = Ingest::new(
+            Arc::clone(&store),
+            Arc::clone(&directory),
+            Arc::clone(&clock),
+            Arc::clone(&ids),
+            metrics.ingest.clone(),
+            enrich.clone(),
+            config.ingest.hold.0,
+        );
+        let manage = Manage::new(ManageParts {
+            store: Arc::clone(&store),
+            directory: Arc::clone(&directory),
+            graph: graph.clone(),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            ids: Arc::clone(&ids),
+            egress: config.egress.clone(),
+            public_url,
+            deliver: deliver.clone(),
+        });
+        let gateway = Arc::new(Self {
+            config,
+            store,
+            clock,
+            entropy,
+            directory,
+            ingest,
+            manage,
+            metrics,
+            supervisor,
+        });
+        gateway.run_directory();
+        Ok(gateway)
+    }
+
+    /// Ends everything: lets what is under way finish, for the configured time at most. The store is still open then.
+    pub async fn stop(&self) -> Stopped {
+        let timeout: Duration = self.config.server.shutdown_timeout.0;
+        self.supervisor.stop(timeout).await
+    }
+
+    fn run_directory(&self) {
+        let (directory, clock) = (Arc::clone(&self.directory), Arc::clone(&self.clock));
+        let stop = self.supervisor.soft().clone();
+        self.supervisor.spawn_loop("directory", move || {
+            let (directory, clock, stop) =
+                (Arc::clone(&directory), Arc::clone(&clock), stop.clone());
+            async move { directory.run(&*clock, &stop).await }
+        });
+    }
+}
