@@ -18,6 +18,9 @@ pub enum StoreError {
     /// The disk is full, or nearly.
     #[error("the store has no space left")]
     Full,
+    /// A cursor that did not come from a list of ours.
+    #[error("the cursor is none that a list gave: begin again without one")]
+    InvalidCursor,
     /// Something that is named does not exist (any more): the parent of a new row, or the row to change.
     #[error("{what} does not exist")]
     Missing {
@@ -44,6 +47,9 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same verb may succeed later without anybody changing it.
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Full | Self::Overloaded | Self::Unavailable { .. })
+        matches!(
+            self,
+            Self::Full | Self::Overloaded | Self::Unavailable { .. }
+        )
     }
 }

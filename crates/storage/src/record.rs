@@ -5,7 +5,9 @@ use tidings_domain::{
     Timestamp,
     delivery::{Attempt, DeadReason, DeliveryState},
     event::Event,
-    ids::{ConnectionId, DeliveryId, EnvironmentId, EventId, IntegrationId, SubscriptionId, WebhookId},
+    ids::{
+        ConnectionId, DeliveryId, EnvironmentId, EventId, IntegrationId, SubscriptionId, WebhookId,
+    },
     notification::{Notification, Verdict},
     trigger::Trigger,
     webhook::DisabledReason,
@@ -217,7 +219,7 @@ pub struct StoreHealth {
     pub queued_notifications: u64,
     /// Deliveries that wait for an attempt, held ones included.
     pub pending_deliveries: u64,
-    /// The oldest of both, if any waits.
+    /// Since when the longest waiting has waited: a notification since it was received, a delivery since it was due
+    /// (which may still come). `None` if none waits, or if it cannot be said quickly.
     pub oldest_waiting: Option<Timestamp>,
 }
-

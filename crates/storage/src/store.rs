@@ -1,7 +1,8 @@
 //! The store's promises, verb by verb.
 //!
 //! One verb is one transaction: when it answers `Ok`, its change is on disk and survives `kill -9` and power loss; when
-//! it answers `Err`, nothing of it holds. Not found is `None`. Times come in, none is asked for. Every sentence here has
+//! it answers `Err`, nothing of it holds; only where the disk took too long to say (`Unavailable`) it may hold after
+//! all, and every verb can be repeated. Not found is `None`. Times come in, none is asked for. Every sentence here has
 //! a test by its name in `contract`.
 
 use async_trait::async_trait;
@@ -12,7 +13,8 @@ use tidings_domain::{
     environment::Environment,
     event::Event,
     ids::{
-        ConnectionId, DeliveryId, EnvironmentId, EventId, IntegrationId, KeyId, NotificationId, SubscriptionId, WebhookId,
+        ConnectionId, DeliveryId, EnvironmentId, EventId, IntegrationId, KeyId, NotificationId,
+        SubscriptionId, WebhookId,
     },
     integration::{Integration, IntegrationKey},
     key::ApiKey,
@@ -25,8 +27,9 @@ use tidings_domain::{
 use crate::{
     StoreError,
     record::{
-        AttemptResult, DeliveryFilter, DueDelivery, EventFilter, KeyedHash, NewApiKey, NewEvent, NewNotification,
-        NotificationFilter, QueuedNotification, Seq, StoreHealth, SubscriptionUpdate, WebhookChange,
+        AttemptResult, DeliveryFilter, DueDelivery, EventFilter, KeyedHash, NewApiKey, NewEvent,
+        NewNotification, NotificationFilter, QueuedNotification, Seq, StoreHealth,
+        SubscriptionUpdate, WebhookChange,
     },
 };
 
@@ -39,7 +42,8 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     async fn create_environment(&self, environment: Environment) -> Result<(), StoreError>;
     /// Every environment, oldest first; there are few.
     async fn environments(&self) -> Result<Vec<Environment>, StoreError>;
-    /// Removes an environment that has no integrations and no webhooks (`Conflict` otherwise); `false` if there was none.
+    /// Removes an environment that has no integrations and no webhooks (`Conflict` otherwise), with its keys; `false` if
+    /// there was none.
     async fn delete_environment(&self, id: EnvironmentId) -> Result<bool, StoreError>;
 
     // --- integrations ---
@@ -49,7 +53,11 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// Every integration, oldest first; there are few.
     async fn integrations(&self) -> Result<Vec<Integration>, StoreError>;
     /// The integration with this key in this environment.
-    async fn integration(&self, environment: EnvironmentId, key: &IntegrationKey) -> Result<Option<Integration>, StoreError>;
+    async fn integration(
+        &self,
+        environment: EnvironmentId,
+        key: &IntegrationKey,
+    ) -> Result<Option<Integration>, StoreError>;
     /// Removes an integration that has no connections (`Conflict` otherwise); `false` if there was none.
     async fn delete_integration(&self, id: IntegrationId) -> Result<bool, StoreError>;
 
@@ -60,9 +68,17 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// One connection.
     async fn connection(&self, id: ConnectionId) -> Result<Option<Connection>, StoreError>;
     /// Connections, newest first, of one environment or of all.
-    async fn connections(&self, environment: Option<EnvironmentId>, page: Page) -> Result<Listing<Connection>, StoreError>;
+    async fn connections(
+        &self,
+        environment: Option<EnvironmentId>,
+        page: Page,
+    ) -> Result<Listing<Connection>, StoreError>;
     /// Sets whether a connection can be used.
-    async fn set_connection_state(&self, id: ConnectionId, state: ConnectionState) -> Result<(), StoreError>;
+    async fn set_connection_state(
+        &self,
+        id: ConnectionId,
+        state: ConnectionState,
+    ) -> Result<(), StoreError>;
     /// Removes a connection that has no subscriptions (`Conflict` otherwise); `false` if there was none. What its past
     /// notifications led to stays.
     async fn delete_connection(&self, id: ConnectionId) -> Result<bool, StoreError>;
@@ -82,7 +98,11 @@ pub trait Store: std::fmt::Debug + Send + Sync {
         page: Page,
     ) -> Result<Listing<Subscription>, StoreError>;
     /// Subscriptions whose `due_at` has come, the longest due first.
-    async fn due_subscriptions(&self, now: Timestamp, limit: u32) -> Result<Vec<Subscription>, StoreError>;
+    async fn due_subscriptions(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Subscription>, StoreError>;
     /// The earliest `due_at` of all subscriptions.
     async fn next_due_subscription(&self) -> Result<Option<Timestamp>, StoreError>;
     /// Records what the subscribe loop has done. `Missing` if the row is gone.
@@ -97,11 +117,19 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// One webhook.
     async fn webhook(&self, id: WebhookId) -> Result<Option<Webhook>, StoreError>;
     /// Webhooks, newest first, of one environment or of all.
-    async fn webhooks(&self, environment: Option<EnvironmentId>, page: Page) -> Result<Listing<Webhook>, StoreError>;
-    /// Changes a webhook and gives it as it then is; `None` if there is none.
-    async fn change_webhook(&self, id: WebhookId, change: WebhookChange) -> Result<Option<Webhook>, StoreError>;
-    /// Removes a webhook with its deliveries that have not arrived; `false` if there was none. What has arrived stays
-    /// listed.
+    async fn webhooks(
+        &self,
+        environment: Option<EnvironmentId>,
+        page: Page,
+    ) -> Result<Listing<Webhook>, StoreError>;
+    /// Changes a webhook and gives it as it then is; `None` if there is none. Enabling it ends its `failing_since`.
+    async fn change_webhook(
+        &self,
+        id: WebhookId,
+        change: WebhookChange,
+    ) -> Result<Option<Webhook>, StoreError>;
+    /// Removes a webhook with its deliveries that have not arrived; `false` if there was none. Of many thousands the
+    /// last go some seconds later. What has arrived stays listed.
     async fn delete_webhook(&self, id: WebhookId) -> Result<bool, StoreError>;
 
     // --- API keys ---
@@ -111,7 +139,11 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// The key with this hash.
     async fn key_by_hash(&self, hash: [u8; 32]) -> Result<Option<ApiKey>, StoreError>;
     /// Keys, newest first, of one environment or of all.
-    async fn keys(&self, environment: Option<EnvironmentId>, page: Page) -> Result<Listing<ApiKey>, StoreError>;
+    async fn keys(
+        &self,
+        environment: Option<EnvironmentId>,
+        page: Page,
+    ) -> Result<Listing<ApiKey>, StoreError>;
     /// Removes a key; `false` if there was none.
     async fn delete_key(&self, id: KeyId) -> Result<bool, StoreError>;
 
@@ -123,9 +155,12 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// key is taken, its verdict becomes `Duplicate` and it does not. Keys last at least 24 hours. A held one enters the
     /// queue without claiming. `Overloaded` after the configured wait, `Full` below the disk floor: then no key is
     /// claimed, and the same notifications can come again.
-    async fn record_notifications(&self, notifications: Vec<NewNotification>) -> Result<Vec<Verdict>, StoreError>;
+    async fn record_notifications(
+        &self,
+        notifications: Vec<NewNotification>,
+    ) -> Result<Vec<Verdict>, StoreError>;
     /// Records rejected notifications as far as there is room: of each integration only the newest are kept, and when
-    /// the store is busy none is. Never makes an accepted one wait.
+    /// the store is busy none is. Their items are cut to 4 KiB. Never makes an accepted one wait.
     async fn record_rejected(&self, notifications: Vec<Notification>) -> Result<(), StoreError>;
     /// The keyed hash of a clientState.
     fn hash_client_state(&self, client_state: &str) -> KeyedHash;
@@ -133,47 +168,86 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     // --- enrich ---
 
     /// Notifications in the queue of enrich behind `after`, in the order in which they were committed, due or not.
-    async fn queued_notifications(&self, after: Seq, limit: u32) -> Result<Vec<QueuedNotification>, StoreError>;
+    /// Fewer than `limit` where items are large; none only if there is none.
+    async fn queued_notifications(
+        &self,
+        after: Seq,
+        limit: u32,
+    ) -> Result<Vec<QueuedNotification>, StoreError>;
     /// Those of these that still are in the queue of enrich.
-    async fn queued_notifications_at(&self, places: Vec<Seq>) -> Result<Vec<QueuedNotification>, StoreError>;
-    /// Puts a notification off: it stays in the queue, to be looked at again then.
+    async fn queued_notifications_at(
+        &self,
+        places: Vec<Seq>,
+    ) -> Result<Vec<QueuedNotification>, StoreError>;
+    /// Puts a notification off: it stays in the queue, to be looked at again then, with one more failure.
     async fn postpone_notification(&self, seq: Seq, due_at: Timestamp) -> Result<(), StoreError>;
     /// Ends a held notification's wait: with the match it got meanwhile (it then claims its dedup key, as in
-    /// [`Store::record_notifications`], and stays queued if accepted), or as rejected.
+    /// [`Store::record_notifications`], and stays queued if accepted), or as rejected. Gives its verdict. Repeated, it
+    /// only gives the verdict again; `Missing` if there is no such notification.
     async fn settle_held(&self, seq: Seq, settled: NewNotification) -> Result<Verdict, StoreError>;
     /// Takes a notification out of the queue and records what it led to, in one transaction: its events, and for each a
     /// delivery to each webhook that still exists. Does nothing and answers `false` if it is no longer queued, so that
     /// a repetition leads to nothing twice.
-    async fn finish_notification(&self, seq: Seq, events: Vec<NewEvent>) -> Result<bool, StoreError>;
+    async fn finish_notification(
+        &self,
+        seq: Seq,
+        events: Vec<NewEvent>,
+    ) -> Result<bool, StoreError>;
 
     // --- deliver ---
 
-    /// Webhooks that have pending deliveries, with the time of the earliest.
+    /// Webhooks that are not disabled and have pending deliveries, with the time of the earliest.
     async fn webhooks_with_pending(&self) -> Result<Vec<(WebhookId, Timestamp)>, StoreError>;
     /// Pending deliveries of a webhook that are due, the longest due first; none of a disabled webhook.
-    async fn due_deliveries(&self, webhook: WebhookId, now: Timestamp, limit: u32) -> Result<Vec<DueDelivery>, StoreError>;
+    /// Fewer than `limit` where bodies are large; none only if there is none.
+    async fn due_deliveries(
+        &self,
+        webhook: WebhookId,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<DueDelivery>, StoreError>;
     /// The earliest time after `now` at which a pending delivery of a webhook is due.
-    async fn next_due_delivery(&self, webhook: WebhookId, now: Timestamp) -> Result<Option<Timestamp>, StoreError>;
-    /// Records an attempt and what becomes of the delivery and of its webhook. Does nothing if the delivery is gone.
+    async fn next_due_delivery(
+        &self,
+        webhook: WebhookId,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError>;
+    /// Records an attempt and what becomes of the delivery, if that is pending, and of its webhook. Does nothing if the
+    /// delivery is gone, or if this attempt has been recorded before.
     async fn record_attempt(&self, result: AttemptResult) -> Result<(), StoreError>;
-    /// Makes a delivery pending again, due at `now`, with the whole retry schedule before it; `None` if there is none,
-    /// the delivery as it then is otherwise.
-    async fn redeliver(&self, id: DeliveryId, now: Timestamp) -> Result<Option<Delivery>, StoreError>;
+    /// Makes a delivery pending again, due at `now`, with the whole retry schedule before it (its `attempts` are 0
+    /// again); `None` if there is none, the delivery as it then is otherwise. `Missing` if its webhook is gone.
+    async fn redeliver(
+        &self,
+        id: DeliveryId,
+        now: Timestamp,
+    ) -> Result<Option<Delivery>, StoreError>;
 
     // --- lists ---
+    //
+    // A filter that hardly anything fits can make a page shorter than its limit, or empty, and still have a next one:
+    // what bounds a page is the work it takes. A cursor that is none of ours is `InvalidCursor`.
 
     /// One notification.
     async fn notification(&self, id: NotificationId) -> Result<Option<Notification>, StoreError>;
-    /// Notifications, newest first.
-    async fn notifications(&self, filter: NotificationFilter, page: Page) -> Result<Listing<Notification>, StoreError>;
+    /// Notifications, newest first, with their items left out (empty).
+    async fn notifications(
+        &self,
+        filter: NotificationFilter,
+        page: Page,
+    ) -> Result<Listing<Notification>, StoreError>;
     /// One event.
     async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError>;
-    /// Events, newest first.
+    /// Events, newest first, with their bodies left out (empty).
     async fn events(&self, filter: EventFilter, page: Page) -> Result<Listing<Event>, StoreError>;
     /// One delivery. A pending delivery of a disabled webhook shows as held, here and in lists.
     async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError>;
     /// Deliveries, newest first.
-    async fn deliveries(&self, filter: DeliveryFilter, page: Page) -> Result<Listing<Delivery>, StoreError>;
+    async fn deliveries(
+        &self,
+        filter: DeliveryFilter,
+        page: Page,
+    ) -> Result<Listing<Delivery>, StoreError>;
     /// The attempts of a delivery, oldest first.
     async fn attempts(&self, delivery: DeliveryId) -> Result<Vec<Attempt>, StoreError>;
 
@@ -186,4 +260,3 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// Answers what is under way, then closes. Every later verb is `Unavailable`.
     async fn close(&self);
 }
-

@@ -1,0 +1,193 @@
+-- Ids are text as displayed, times are milliseconds since 1970. What the configuration is made of comes first, with
+-- foreign keys; what flows comes second, without: those rows outlive their parents, and every microsecond counts there.
+-- The last table columns of the flowing rows are the large ones, so that lists never read them.
+
+CREATE TABLE meta (
+    name  TEXT PRIMARY KEY,
+    value ANY NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE environments (
+    seq        INTEGER PRIMARY KEY,
+    id         TEXT NOT NULL UNIQUE,
+    name       TEXT NOT NULL UNIQUE,
+    created_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE integrations (
+    seq            INTEGER PRIMARY KEY,
+    id             TEXT NOT NULL UNIQUE,
+    environment_id TEXT NOT NULL REFERENCES environments (id),
+    key            TEXT NOT NULL,
+    client_id      TEXT NOT NULL,
+    client_secret  BLOB NOT NULL, -- sealed
+    webhook_secret BLOB NOT NULL, -- sealed
+    login_url      TEXT NOT NULL,
+    graph_url      TEXT NOT NULL,
+    created_at     INTEGER NOT NULL,
+    UNIQUE (environment_id, key)
+) STRICT;
+
+CREATE TABLE connections (
+    seq            INTEGER PRIMARY KEY,
+    id             TEXT NOT NULL UNIQUE,
+    environment_id TEXT NOT NULL REFERENCES environments (id),
+    integration_id TEXT NOT NULL REFERENCES integrations (id),
+    tenant_id      TEXT NOT NULL,
+    broken_reason  TEXT,
+    broken_since   INTEGER,
+    created_at     INTEGER NOT NULL,
+    UNIQUE (integration_id, tenant_id)
+) STRICT;
+CREATE INDEX connections_of_environment ON connections (environment_id, seq);
+
+CREATE TABLE subscriptions (
+    seq            INTEGER PRIMARY KEY,
+    id             TEXT NOT NULL UNIQUE,
+    environment_id TEXT NOT NULL REFERENCES environments (id),
+    integration_id TEXT NOT NULL REFERENCES integrations (id),
+    connection_id  TEXT NOT NULL REFERENCES connections (id),
+    resource       TEXT NOT NULL,
+    kind           TEXT NOT NULL,
+    change_types   TEXT NOT NULL,
+    state          TEXT NOT NULL,
+    client_state   BLOB NOT NULL, -- sealed
+    graph_id       TEXT,
+    expires_at     INTEGER,
+    due_at         INTEGER NOT NULL,
+    failures       INTEGER NOT NULL,
+    last_error     TEXT,
+    created_at     INTEGER NOT NULL,
+    renewed_at     INTEGER,
+    UNIQUE (connection_id, resource, change_types)
+) STRICT;
+CREATE INDEX subscriptions_due ON subscriptions (due_at);
+CREATE INDEX subscriptions_of_environment ON subscriptions (environment_id, seq);
+CREATE INDEX subscriptions_of_integration ON subscriptions (integration_id);
+CREATE INDEX subscriptions_of_connection ON subscriptions (connection_id, seq);
+
+CREATE TABLE webhooks (
+    seq             INTEGER PRIMARY KEY,
+    id              TEXT NOT NULL UNIQUE,
+    environment_id  TEXT NOT NULL REFERENCES environments (id),
+    url             BLOB NOT NULL, -- sealed: its query may hold a secret
+    description     TEXT NOT NULL,
+    triggers        TEXT NOT NULL, -- names with commas between
+    connections     TEXT NOT NULL, -- ids with commas between; empty means all
+    secret          BLOB NOT NULL, -- sealed
+    disabled_reason TEXT,
+    disabled_since  INTEGER,
+    failing_since   INTEGER,
+    created_at      INTEGER NOT NULL
+) STRICT;
+CREATE INDEX webhooks_of_environment ON webhooks (environment_id, seq);
+
+-- Webhooks that are gone while deliveries to them still are to be removed, slice by slice.
+CREATE TABLE deleted_webhooks (
+    id TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE keys (
+    seq            INTEGER PRIMARY KEY,
+    id             TEXT NOT NULL UNIQUE,
+    environment_id TEXT REFERENCES environments (id),
+    name           TEXT NOT NULL,
+    scope          TEXT NOT NULL,
+    prefix         TEXT NOT NULL,
+    hash           BLOB NOT NULL UNIQUE,
+    created_at     INTEGER NOT NULL
+) STRICT;
+CREATE INDEX keys_of_environment ON keys (environment_id, seq);
+
+CREATE TABLE notifications (
+    seq                   INTEGER PRIMARY KEY,
+    id                    TEXT NOT NULL UNIQUE,
+    environment_id        TEXT NOT NULL,
+    integration_id        TEXT NOT NULL,
+    received_at           INTEGER NOT NULL,
+    verdict               TEXT NOT NULL,
+    connection_id         TEXT,
+    subscription_id       TEXT,
+    graph_subscription_id TEXT,
+    tenant_id             TEXT,
+    change_type           TEXT,
+    lifecycle_event       TEXT,
+    resource              TEXT NOT NULL,
+    etag                  TEXT,
+    item                  BLOB NOT NULL
+) STRICT;
+CREATE INDEX notifications_of_connection ON notifications (connection_id, seq) WHERE connection_id IS NOT NULL;
+-- Both hold few rows: the rejected are bounded, duplicates are rare. Accepted ones cost them nothing.
+CREATE INDEX notifications_rejected ON notifications (integration_id, seq)
+    WHERE verdict NOT IN ('accepted', 'duplicate', 'held');
+CREATE INDEX notifications_not_accepted ON notifications (verdict, seq) WHERE verdict <> 'accepted';
+
+-- How many rejected notifications are kept of each integration: counting them at every POST would be dear.
+CREATE TABLE rejected (
+    integration_id TEXT PRIMARY KEY,
+    kept           INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE dedup (
+    key BLOB PRIMARY KEY,
+    at  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What enrich has to do. A row goes when it is done.
+CREATE TABLE queue (
+    seq               INTEGER PRIMARY KEY, -- of the notification
+    due_at            INTEGER NOT NULL,
+    failures          INTEGER NOT NULL,
+    client_state_hash BLOB -- of held ones
+) STRICT;
+
+CREATE TABLE events (
+    seq             INTEGER PRIMARY KEY,
+    id              TEXT NOT NULL UNIQUE,
+    environment_id  TEXT NOT NULL,
+    connection_id   TEXT NOT NULL,
+    subscription_id TEXT,
+    notification_id TEXT NOT NULL,
+    trigger         TEXT NOT NULL,
+    subject         TEXT NOT NULL,
+    object_state    TEXT NOT NULL,
+    created_at      INTEGER NOT NULL,
+    body            BLOB NOT NULL
+) STRICT;
+CREATE INDEX events_of_connection ON events (connection_id, seq);
+
+CREATE TABLE deliveries (
+    seq            INTEGER PRIMARY KEY,
+    id             TEXT NOT NULL UNIQUE,
+    environment_id TEXT NOT NULL,
+    event_seq      INTEGER NOT NULL,
+    webhook_id     TEXT NOT NULL,
+    state          TEXT NOT NULL, -- 'pending' (held, if its webhook is disabled), 'delivered', 'dead'
+    dead_reason    TEXT,
+    attempts       INTEGER NOT NULL,
+    due_at         INTEGER,
+    last_status    INTEGER,
+    created_at     INTEGER NOT NULL,
+    finished_at    INTEGER
+) STRICT;
+-- The queue of deliver: the happy path touches it twice, at the making and at the end.
+CREATE INDEX deliveries_pending ON deliveries (webhook_id, due_at, seq) WHERE state = 'pending';
+CREATE INDEX deliveries_dead ON deliveries (seq) WHERE state = 'dead';
+CREATE INDEX deliveries_dead_of_webhook ON deliveries (webhook_id, seq) WHERE state = 'dead';
+CREATE INDEX deliveries_of_event ON deliveries (event_seq);
+CREATE INDEX deliveries_of_webhook ON deliveries (webhook_id, seq);
+
+CREATE TABLE attempts (
+    seq          INTEGER PRIMARY KEY,
+    id           TEXT NOT NULL,
+    delivery_seq INTEGER NOT NULL,
+    number       INTEGER NOT NULL,
+    started_at   INTEGER NOT NULL,
+    took_ms      INTEGER NOT NULL,
+    outcome      TEXT NOT NULL,
+    status       INTEGER,
+    error        TEXT,
+    answer       BLOB NOT NULL
+) STRICT;
+-- An attempt that is recorded twice (its first recording was in doubt) stands once.
+CREATE UNIQUE INDEX attempts_of_delivery ON attempts (delivery_seq, id);

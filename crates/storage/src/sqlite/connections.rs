@@ -1,0 +1,135 @@
+//! Connections.
+
+use rusqlite::{Connection as Sql, OptionalExtension as _, Result};
+use tidings_domain::{
+    connection::{Connection, ConnectionState},
+    ids::{ConnectionId, EnvironmentId},
+    page::{Listing, Page},
+};
+
+use super::{
+    lists::{List, Scan},
+    row::{Columns, Text, Time},
+    trouble,
+    writer::{Tx, Undone},
+};
+use crate::StoreError;
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT seq, id, environment_id, integration_id, tenant_id, broken_reason, broken_since, created_at \
+             FROM connections",
+            $rest
+        )
+    };
+}
+
+pub(super) fn create(tx: &Tx<'_>, connection: &Connection) -> Result<(), Undone> {
+    let (reason, since) = columns_of(&connection.state);
+    let inserted = tx
+        .sql
+        .prepare_cached(
+            "INSERT INTO connections (id, environment_id, integration_id, tenant_id, broken_reason, broken_since,
+                 created_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute((
+            Text(connection.id),
+            Text(connection.environment),
+            Text(connection.integration),
+            Text(connection.tenant_id),
+            reason,
+            since,
+            Time(connection.created_at),
+        ));
+    match inserted {
+        Err(error) if trouble::is_taken(&error) => Err(Undone::Refused(StoreError::Conflict {
+            what: format!("a connection to tenant {}", connection.tenant_id),
+        })),
+        Err(error) if trouble::is_reference(&error) => Err(Undone::Refused(StoreError::Missing {
+            what: format!("integration {}", connection.integration),
+        })),
+        inserted => Ok(inserted.map(|_| ())?),
+    }
+}
+
+pub(super) fn one(sql: &Sql, id: ConnectionId) -> Result<Option<Connection>> {
+    sql.prepare_cached(select!(" WHERE id = ?"))?
+        .query_row([Text(id)], |row| {
+            let mut columns = Columns::new(row);
+            columns.value::<i64>()?;
+            read(&mut columns)
+        })
+        .optional()
+}
+
+pub(super) fn list(
+    sql: &Sql,
+    environment: Option<EnvironmentId>,
+    page: &Page,
+    after: i64,
+) -> Result<Listing<Connection>> {
+    let mut list = List::new(select!(""), "seq", Scan::Indexed);
+    list.only("environment_id = ?", environment);
+    list.page(sql, page, after, read)
+}
+
+pub(super) fn set_state(
+    tx: &Tx<'_>,
+    id: ConnectionId,
+    state: &ConnectionState,
+) -> Result<(), Undone> {
+    let (reason, since) = columns_of(state);
+    let changed = tx
+        .sql
+        .prepare_cached("UPDATE connections SET broken_reason = ?, broken_since = ? WHERE id = ?")?
+        .execute((reason, since, Text(id)))?;
+    if changed == 0 {
+        return Err(Undone::Refused(StoreError::Missing {
+            what: format!("connection {id}"),
+        }));
+    }
+    Ok(())
+}
+
+pub(super) fn delete(tx: &Tx<'_>, id: ConnectionId) -> Result<bool, Undone> {
+    let deleted = tx
+        .sql
+        .prepare_cached("DELETE FROM connections WHERE id = ?")?
+        .execute([Text(id)]);
+    match deleted {
+        Err(error) if trouble::is_reference(&error) => Err(Undone::Refused(StoreError::Conflict {
+            what: format!("a subscription of connection {id}"),
+        })),
+        deleted => Ok(deleted? > 0),
+    }
+}
+
+fn columns_of(state: &ConnectionState) -> (Option<&str>, Option<Time>) {
+    match state {
+        ConnectionState::Active => (None, None),
+        ConnectionState::Broken { reason, since } => (Some(reason), Some(Time(*since))),
+    }
+}
+
+fn read(columns: &mut Columns<'_>) -> Result<Connection> {
+    let id = columns.parsed()?;
+    let environment = columns.parsed()?;
+    let integration = columns.parsed()?;
+    let tenant_id = columns.parsed()?;
+    let reason: Option<String> = columns.value()?;
+    let since = columns.time_if_any()?;
+    let state = match (reason, since) {
+        (Some(reason), Some(since)) => ConnectionState::Broken { reason, since },
+        _ => ConnectionState::Active,
+    };
+    Ok(Connection {
+        id,
+        environment,
+        integration,
+        tenant_id,
+        state,
+        created_at: columns.time()?,
+    })
+}

@@ -1,0 +1,225 @@
+//! What deliver reads and writes.
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension as _, Result};
+use tidings_domain::{
+    Timestamp,
+    delivery::{DeadReason, Delivery},
+    ids::{DeliveryId, WebhookId},
+};
+
+use super::{
+    deliveries,
+    row::{Columns, Text, Time},
+    writer::{Tx, Undone},
+};
+use crate::{
+    StoreError,
+    record::{AfterAttempt, AttemptResult, DueDelivery, HealthChange},
+};
+
+/// How many bytes of bodies one answer holds at most.
+const ANSWER_BYTES: usize = 16 << 20;
+
+pub(super) fn webhooks_with_pending(sql: &Connection) -> Result<Vec<(WebhookId, Timestamp)>> {
+    // One look into the index per webhook, however many deliveries wait.
+    sql.prepare_cached(
+        "SELECT id, due_at FROM (
+             SELECT w.id, (SELECT min(d.due_at) FROM deliveries d WHERE d.webhook_id = w.id AND d.state = 'pending')
+                 AS due_at
+             FROM webhooks w WHERE w.disabled_reason IS NULL)
+         WHERE due_at IS NOT NULL",
+    )?
+    .query_map([], |row| {
+        let mut columns = Columns::new(row);
+        Ok((columns.parsed()?, columns.time()?))
+    })?
+    .collect()
+}
+
+pub(super) fn due(
+    sql: &Connection,
+    webhook: WebhookId,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<DueDelivery>> {
+    let mut statement = sql.prepare_cached(
+        "SELECT d.id, e.id, d.attempts, d.due_at, e.body
+         FROM deliveries d JOIN events e ON e.seq = d.event_seq
+         WHERE d.webhook_id = ?1 AND d.state = 'pending' AND d.due_at <= ?2
+             AND EXISTS (SELECT 1 FROM webhooks w WHERE w.id = ?1 AND w.disabled_reason IS NULL)
+         ORDER BY d.due_at, d.seq LIMIT ?3",
+    )?;
+    let mut rows = statement.query((Text(webhook), Time(now), limit))?;
+    let mut found = Vec::new();
+    let mut bytes = 0;
+    while bytes < ANSWER_BYTES {
+        let Some(row) = rows.next()? else {
+            break;
+        };
+        let mut columns = Columns::new(row);
+        let delivery = DueDelivery {
+            id: columns.parsed()?,
+            webhook,
+            event: columns.parsed()?,
+            attempts: columns.value()?,
+            due_at: columns.time()?,
+            body: columns.value::<Vec<u8>>().map(Bytes::from)?,
+        };
+        bytes += delivery.body.len();
+        found.push(delivery);
+    }
+    Ok(found)
+}
+
+pub(super) fn next_due(
+    sql: &Connection,
+    webhook: WebhookId,
+    now: Timestamp,
+) -> Result<Option<Timestamp>> {
+    sql.prepare_cached(
+        "SELECT min(due_at) FROM deliveries WHERE webhook_id = ? AND state = 'pending' AND due_at > ?",
+    )?
+    .query_row((Text(webhook), Time(now)), |row| {
+        Columns::new(row).time_if_any()
+    })
+}
+
+pub(super) fn record_attempt(tx: &mut Tx<'_>, result: &AttemptResult) -> Result<(), Undone> {
+    let found: Option<(i64, bool)> = tx
+        .sql
+        .prepare_cached("SELECT seq, state = 'pending' FROM deliveries WHERE id = ?")?
+        .query_row([Text(result.delivery)], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?;
+    let Some((seq, pending)) = found else {
+        return Ok(());
+    };
+    let attempt = &result.attempt;
+    let kept = tx
+        .sql
+        .prepare_cached(
+            "INSERT INTO attempts (id, delivery_seq, number, started_at, took_ms, outcome, status, error, answer)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        )?
+        .execute((
+            Text(attempt.id),
+            seq,
+            attempt.number,
+            Time(attempt.started_at),
+            i64::try_from(attempt.took.as_millis()).unwrap_or(i64::MAX),
+            attempt.outcome.as_str(),
+            attempt.status,
+            &attempt.error,
+            &attempt.answer[..],
+        ))?;
+    if kept == 0 {
+        // Recorded before, by a call whose answer was lost.
+        return Ok(());
+    }
+    let ended_at = attempt.started_at + attempt.took;
+    if pending {
+        after_attempt(tx, seq, result, ended_at)?;
+    }
+    change_health(tx, result.webhook, result.health, ended_at)?;
+    Ok(())
+}
+
+fn after_attempt(
+    tx: &mut Tx<'_>,
+    seq: i64,
+    result: &AttemptResult,
+    ended_at: Timestamp,
+) -> Result<()> {
+    let (state, reason, due_at, finished_at) = match result.next {
+        AfterAttempt::Retry(due_at) => ("pending", None, Some(due_at), None),
+        AfterAttempt::Delivered => ("delivered", None, None, Some(ended_at)),
+        AfterAttempt::Dead(reason) => ("dead", Some(reason), None, Some(ended_at)),
+    };
+    tx.sql
+        .prepare_cached(
+            "UPDATE deliveries SET state = ?, dead_reason = ?, attempts = attempts + 1, due_at = ?, last_status = ?,
+                 finished_at = ?
+             WHERE seq = ?",
+        )?
+        .execute((
+            state,
+            reason.map(DeadReason::as_str),
+            due_at.map(Time),
+            result.attempt.status,
+            finished_at.map(Time),
+            seq,
+        ))?;
+    if finished_at.is_some() {
+        tx.tally.pending -= 1;
+    }
+    Ok(())
+}
+
+fn change_health(
+    tx: &Tx<'_>,
+    webhook: WebhookId,
+    change: HealthChange,
+    ended_at: Timestamp,
+) -> Result<()> {
+    match change {
+        HealthChange::None => {}
+        HealthChange::Healthy => {
+            tx.sql
+                .prepare_cached("UPDATE webhooks SET failing_since = NULL WHERE id = ?")?
+                .execute([Text(webhook)])?;
+        }
+        HealthChange::Failing(since) => {
+            // Attempts end in another order than they began in: the earliest failure counts.
+            tx.sql
+                .prepare_cached(
+                    "UPDATE webhooks SET failing_since = min(coalesce(failing_since, ?1), ?1) WHERE id = ?2",
+                )?
+                .execute((Time(since), Text(webhook)))?;
+        }
+        HealthChange::Disable(reason) => {
+            tx.sql
+                .prepare_cached(
+                    "UPDATE webhooks SET disabled_reason = ?, disabled_since = ?
+                     WHERE id = ? AND disabled_reason IS NULL",
+                )?
+                .execute((reason.as_str(), Time(ended_at), Text(webhook)))?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn redeliver(
+    tx: &mut Tx<'_>,
+    id: DeliveryId,
+    now: Timestamp,
+) -> Result<Option<Delivery>, Undone> {
+    let found: Option<(bool, WebhookId, bool)> = tx
+        .sql
+        .prepare_cached(
+            "SELECT d.state = 'pending', d.webhook_id, w.id IS NOT NULL
+             FROM deliveries d LEFT JOIN webhooks w ON w.id = d.webhook_id WHERE d.id = ?",
+        )?
+        .query_row([Text(id)], |row| {
+            let mut columns = Columns::new(row);
+            Ok((columns.value()?, columns.parsed()?, columns.value()?))
+        })
+        .optional()?;
+    let Some((was_pending, webhook, has_webhook)) = found else {
+        return Ok(None);
+    };
+    if !has_webhook {
+        return Err(Undone::Refused(StoreError::Missing {
+            what: format!("webhook {webhook}"),
+        }));
+    }
+    tx.sql
+        .prepare_cached(
+            "UPDATE deliveries SET state = 'pending', dead_reason = NULL, attempts = 0, due_at = ?, finished_at = NULL
+             WHERE id = ?",
+        )?
+        .execute((Time(now), Text(id)))?;
+    tx.tally.pending += i64::from(!was_pending);
+    Ok(deliveries::one(tx.sql, id)?)
+}

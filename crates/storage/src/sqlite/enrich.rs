@@ -1,0 +1,132 @@
+//! What enrich reads and writes.
+
+use rusqlite::{Connection, OptionalExtension as _, Result, Row};
+use tidings_domain::{Timestamp, event::Event};
+
+use super::{
+    notifications,
+    row::{Columns, Text, Time, unreadable},
+    writer::{Tx, Undone},
+};
+use crate::record::{KeyedHash, NewEvent, QueuedNotification, Seq};
+
+/// How many bytes of items one answer holds at most: an item can be as large as a POST.
+const ANSWER_BYTES: usize = 16 << 20;
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT q.due_at, q.failures, q.client_state_hash, ",
+            notifications::columns!(),
+            ", n.item FROM queue q JOIN notifications n ON n.seq = q.seq ",
+            $rest
+        )
+    };
+}
+
+pub(super) fn queued(sql: &Connection, after: Seq, limit: u32) -> Result<Vec<QueuedNotification>> {
+    let mut statement = sql.prepare_cached(select!("WHERE q.seq > ? ORDER BY q.seq LIMIT ?"))?;
+    let mut rows = statement.query((after.0, limit))?;
+    let mut found = Vec::new();
+    let mut bytes = 0;
+    while bytes < ANSWER_BYTES {
+        let Some(row) = rows.next()? else {
+            break;
+        };
+        let queued = read(row)?;
+        bytes += queued.notification.item.len();
+        found.push(queued);
+    }
+    Ok(found)
+}
+
+pub(super) fn queued_at(sql: &Connection, places: &[Seq]) -> Result<Vec<QueuedNotification>> {
+    let mut statement = sql.prepare_cached(select!("WHERE q.seq = ?"))?;
+    let mut found = Vec::with_capacity(places.len());
+    for place in places {
+        found.extend(statement.query_row([place.0], read).optional()?);
+    }
+    Ok(found)
+}
+
+pub(super) fn postpone(tx: &Tx<'_>, seq: Seq, due_at: Timestamp) -> Result<(), Undone> {
+    tx.sql
+        .prepare_cached("UPDATE queue SET due_at = ?, failures = failures + 1 WHERE seq = ?")?
+        .execute((Time(due_at), seq.0))?;
+    Ok(())
+}
+
+pub(super) fn finish(tx: &mut Tx<'_>, seq: Seq, events: &[NewEvent]) -> Result<bool, Undone> {
+    let taken = tx
+        .sql
+        .prepare_cached("DELETE FROM queue WHERE seq = ?")?
+        .execute([seq.0])?;
+    if taken == 0 {
+        return Ok(false);
+    }
+    tx.tally.queued -= 1;
+    for new in events {
+        let event = insert(tx, &new.event)?;
+        for delivery in &new.deliveries {
+            let made = tx
+                .sql
+                .prepare_cached(
+                    "INSERT INTO deliveries (id, environment_id, event_seq, webhook_id, state, attempts, due_at,
+                         created_at)
+                     SELECT ?1, ?2, ?3, ?4, 'pending', 0, ?5, ?5
+                     WHERE EXISTS (SELECT 1 FROM webhooks WHERE id = ?4)",
+                )?
+                .execute((
+                    Text(delivery.id),
+                    Text(new.event.environment),
+                    event,
+                    Text(delivery.webhook),
+                    Time(new.event.created_at),
+                ))?;
+            tx.tally.pending += i64::try_from(made).unwrap_or(0);
+        }
+    }
+    Ok(true)
+}
+
+fn insert(tx: &Tx<'_>, event: &Event) -> Result<i64> {
+    tx.sql
+        .prepare_cached(
+            "INSERT INTO events (id, environment_id, connection_id, subscription_id, notification_id, trigger,
+                 subject, object_state, created_at, body)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .insert((
+            Text(event.id),
+            Text(event.environment),
+            Text(event.connection),
+            event.subscription.map(Text),
+            Text(event.notification),
+            Text(event.trigger),
+            &event.subject,
+            event.object_state.as_str(),
+            Time(event.created_at),
+            &event.body[..],
+        ))
+}
+
+fn read(row: &Row<'_>) -> Result<QueuedNotification> {
+    let mut columns = Columns::new(row);
+    let due_at = columns.time()?;
+    let failures = columns.value()?;
+    let hash: Option<Vec<u8>> = columns.value()?;
+    let client_state_hash = hash
+        .map(|hash| hash.try_into().map(KeyedHash))
+        .transpose()
+        .map_err(|_| unreadable(2, &"a keyed hash has 32 bytes"))?;
+    let seq = Seq(columns.value()?);
+    let mut notification = notifications::read(&mut columns)?;
+    notification.item = columns.bytes()?;
+    Ok(QueuedNotification {
+        seq,
+        due_at,
+        failures,
+        client_state_hash,
+        notification,
+    })
+}

@@ -1,0 +1,88 @@
+//! The embedded default: SQLite in one file, for one process.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | `open` | from an empty or used folder to a running store |
+//! | `database`, `migrate` | connections and their settings; the form of the tables |
+//! | `writer` | the one thread that writes: group commit, checkpoints, troubles |
+//! | `reader` | the few threads that read |
+//! | `store` | the verbs, each in one line |
+//! | `environments` … `keys` | what is configured, a file each |
+//! | `ingest`, `enrich`, `deliver` | what the stages read and write |
+//! | `notifications`, `events`, `deliveries`, `lists` | what people look at |
+//! | `rejected` | the budget of what strangers send |
+//! | `health`, `check` | what the store says of itself |
+//! | `row`, `trouble` | between our words and SQLite's |
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use tidings_domain::Clock;
+use tokio::sync::watch;
+
+use self::{
+    reader::Readers,
+    rejected::Budget,
+    writer::{Gauges, Writer},
+};
+use crate::seal::Seal;
+
+mod check;
+mod connections;
+mod database;
+mod deliver;
+mod deliveries;
+mod enrich;
+mod environments;
+mod events;
+mod health;
+mod ingest;
+mod integrations;
+mod keys;
+mod lists;
+mod migrate;
+mod notifications;
+mod open;
+mod reader;
+mod rejected;
+mod row;
+mod store;
+mod subscriptions;
+mod trouble;
+mod webhooks;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use migrate::MigrateError;
+pub use open::{OpenError, SqliteOptions};
+
+/// The store in one SQLite file.
+pub struct SqliteStore {
+    path: std::path::PathBuf,
+    seal: Arc<Seal>,
+    clock: Arc<dyn Clock>,
+    writer: Writer,
+    readers: Readers,
+    gauges: Arc<Gauges>,
+    rejected: Budget,
+    keep_rejected: u32,
+    /// How long health waits for a reader.
+    health_wait: Duration,
+    /// Becomes true when every thread has ended and the folder is free.
+    closed: watch::Receiver<bool>,
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SqliteStore({})", self.path.display())
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        // The threads end by themselves; whoever wants to wait for that closes the store first.
+        self.readers.close();
+        self.writer.close();
+    }
+}

@@ -1,0 +1,441 @@
+//! The verbs, each in one line: to the writer or to a reader.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tidings_domain::{
+    Timestamp,
+    connection::{Connection, ConnectionState},
+    delivery::{Attempt, Delivery},
+    environment::Environment,
+    event::Event,
+    ids::{
+        ConnectionId, DeliveryId, EnvironmentId, EventId, IntegrationId, KeyId, NotificationId,
+        SubscriptionId, WebhookId,
+    },
+    integration::{Integration, IntegrationKey},
+    key::ApiKey,
+    notification::{Notification, Verdict},
+    page::{Listing, Page},
+    subscription::Subscription,
+    webhook::Webhook,
+};
+
+use super::{
+    SqliteStore, connections, deliver, deliveries, enrich, environments, events, ingest,
+    integrations, keys, lists, notifications, rejected, subscriptions, webhooks,
+    writer::{Kind, Tx, Undone},
+};
+use crate::{
+    Store, StoreError,
+    record::{
+        AttemptResult, DeliveryFilter, DueDelivery, EventFilter, KeyedHash, NewApiKey, NewEvent,
+        NewNotification, NotificationFilter, QueuedNotification, Seq, StoreHealth,
+        SubscriptionUpdate, WebhookChange,
+    },
+    seal::Seal,
+};
+
+impl SqliteStore {
+    /// Has something new written.
+    async fn create<T, F>(&self, run: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T, Undone> + Send + 'static,
+    {
+        self.writer.write(Kind::New, 1, run).await
+    }
+
+    /// Has something changed, ended or removed.
+    async fn change<T, F>(&self, run: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T, Undone> + Send + 'static,
+    {
+        self.writer.write(Kind::Completion, 1, run).await
+    }
+
+    /// Has something read that holds secrets.
+    async fn read_sealed<T, F>(&self, run: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&rusqlite::Connection, &Seal) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let seal = Arc::clone(&self.seal);
+        self.readers.read(move |sql| run(sql, &seal)).await
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn create_environment(&self, environment: Environment) -> Result<(), StoreError> {
+        self.create(move |tx| environments::create(tx, &environment))
+            .await
+    }
+
+    async fn environments(&self) -> Result<Vec<Environment>, StoreError> {
+        self.readers.read(environments::all).await
+    }
+
+    async fn delete_environment(&self, id: EnvironmentId) -> Result<bool, StoreError> {
+        self.change(move |tx| environments::delete(tx, id)).await
+    }
+
+    async fn create_integration(&self, integration: Integration) -> Result<(), StoreError> {
+        self.create(move |tx| integrations::create(tx, &integration))
+            .await
+    }
+
+    async fn integrations(&self) -> Result<Vec<Integration>, StoreError> {
+        self.read_sealed(integrations::all).await
+    }
+
+    async fn integration(
+        &self,
+        environment: EnvironmentId,
+        key: &IntegrationKey,
+    ) -> Result<Option<Integration>, StoreError> {
+        let key = key.clone();
+        self.read_sealed(move |sql, seal| integrations::by_key(sql, seal, environment, &key))
+            .await
+    }
+
+    async fn delete_integration(&self, id: IntegrationId) -> Result<bool, StoreError> {
+        self.change(move |tx| integrations::delete(tx, id)).await
+    }
+
+    async fn create_connection(&self, connection: Connection) -> Result<(), StoreError> {
+        self.create(move |tx| connections::create(tx, &connection))
+            .await
+    }
+
+    async fn connection(&self, id: ConnectionId) -> Result<Option<Connection>, StoreError> {
+        self.readers
+            .read(move |sql| connections::one(sql, id))
+            .await
+    }
+
+    async fn connections(
+        &self,
+        environment: Option<EnvironmentId>,
+        page: Page,
+    ) -> Result<Listing<Connection>, StoreError> {
+        let after = lists::after(&page)?;
+        self.readers
+            .read(move |sql| connections::list(sql, environment, &page, after))
+            .await
+    }
+
+    async fn set_connection_state(
+        &self,
+        id: ConnectionId,
+        state: ConnectionState,
+    ) -> Result<(), StoreError> {
+        self.change(move |tx| connections::set_state(tx, id, &state))
+            .await
+    }
+
+    async fn delete_connection(&self, id: ConnectionId) -> Result<bool, StoreError> {
+        self.change(move |tx| connections::delete(tx, id)).await
+    }
+
+    async fn create_subscription(&self, subscription: Subscription) -> Result<(), StoreError> {
+        self.create(move |tx| subscriptions::create(tx, &subscription))
+            .await
+    }
+
+    async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>, StoreError> {
+        self.read_sealed(move |sql, seal| subscriptions::one(sql, seal, id))
+            .await
+    }
+
+    async fn subscriptions(
+        &self,
+        environment: Option<EnvironmentId>,
+        connection: Option<ConnectionId>,
+        page: Page,
+    ) -> Result<Listing<Subscription>, StoreError> {
+        let after = lists::after(&page)?;
+        self.read_sealed(move |sql, seal| {
+            subscriptions::list(sql, seal, environment, connection, &page, after)
+        })
+        .await
+    }
+
+    async fn due_subscriptions(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Subscription>, StoreError> {
+        self.read_sealed(move |sql, seal| subscriptions::due(sql, seal, now, limit))
+            .await
+    }
+
+    async fn next_due_subscription(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.readers.read(subscriptions::next_due).await
+    }
+
+    async fn update_subscription(&self, update: SubscriptionUpdate) -> Result<(), StoreError> {
+        self.change(move |tx| subscriptions::update(tx, &update))
+            .await
+    }
+
+    async fn delete_subscription(&self, id: SubscriptionId) -> Result<bool, StoreError> {
+        self.change(move |tx| subscriptions::delete(tx, id)).await
+    }
+
+    async fn create_webhook(&self, webhook: Webhook) -> Result<(), StoreError> {
+        self.create(move |tx| webhooks::create(tx, &webhook)).await
+    }
+
+    async fn webhook(&self, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
+        self.read_sealed(move |sql, seal| webhooks::one(sql, seal, id))
+            .await
+    }
+
+    async fn webhooks(
+        &self,
+        environment: Option<EnvironmentId>,
+        page: Page,
+    ) -> Result<Listing<Webhook>, StoreError> {
+        let after = lists::after(&page)?;
+        self.read_sealed(move |sql, seal| webhooks::list(sql, seal, environment, &page, after))
+            .await
+    }
+
+    async fn change_webhook(
+        &self,
+        id: WebhookId,
+        change: WebhookChange,
+    ) -> Result<Option<Webhook>, StoreError> {
+        self.change(move |tx| webhooks::change(tx, id, &change))
+            .await
+    }
+
+    async fn delete_webhook(&self, id: WebhookId) -> Result<bool, StoreError> {
+        self.change(move |tx| webhooks::delete(tx, id)).await
+    }
+
+    async fn create_key(&self, key: NewApiKey) -> Result<(), StoreError> {
+        self.create(move |tx| keys::create(tx, &key)).await
+    }
+
+    async fn key_by_hash(&self, hash: [u8; 32]) -> Result<Option<ApiKey>, StoreError> {
+        self.readers.read(move |sql| keys::by_hash(sql, hash)).await
+    }
+
+    async fn keys(
+        &self,
+        environment: Option<EnvironmentId>,
+        page: Page,
+    ) -> Result<Listing<ApiKey>, StoreError> {
+        let after = lists::after(&page)?;
+        self.readers
+            .read(move |sql| keys::list(sql, environment, &page, after))
+            .await
+    }
+
+    async fn delete_key(&self, id: KeyId) -> Result<bool, StoreError> {
+        self.change(move |tx| keys::delete(tx, id)).await
+    }
+
+    async fn record_notifications(
+        &self,
+        notifications: Vec<NewNotification>,
+    ) -> Result<Vec<Verdict>, StoreError> {
+        let rows = notifications.len();
+        self.writer
+            .write(Kind::New, rows, move |tx| {
+                ingest::record(tx, &notifications)
+            })
+            .await
+    }
+
+    async fn record_rejected(
+        &self,
+        mut notifications: Vec<Notification>,
+    ) -> Result<(), StoreError> {
+        if self.keep_rejected == 0 {
+            return Ok(());
+        }
+        notifications.truncate(
+            self.rejected
+                .take(notifications.len(), self.clock.monotonic()),
+        );
+        if notifications.is_empty() {
+            return Ok(());
+        }
+        let cut: Vec<Notification> = notifications.into_iter().map(rejected::cut).collect();
+        let (rows, keep) = (cut.len(), self.keep_rejected);
+        let written = self
+            .writer
+            .write(Kind::Rejected, rows, move |tx| {
+                ingest::record_rejected(tx, &cut, keep)
+            })
+            .await;
+        // They are worth keeping only where that costs nothing.
+        if let Err(error) = written {
+            tracing::debug!(%error, "rejected notifications are not kept");
+        }
+        Ok(())
+    }
+
+    fn hash_client_state(&self, client_state: &str) -> KeyedHash {
+        self.seal.hash(client_state)
+    }
+
+    async fn queued_notifications(
+        &self,
+        after: Seq,
+        limit: u32,
+    ) -> Result<Vec<QueuedNotification>, StoreError> {
+        self.readers
+            .read(move |sql| enrich::queued(sql, after, limit))
+            .await
+    }
+
+    async fn queued_notifications_at(
+        &self,
+        places: Vec<Seq>,
+    ) -> Result<Vec<QueuedNotification>, StoreError> {
+        self.readers
+            .read(move |sql| enrich::queued_at(sql, &places))
+            .await
+    }
+
+    async fn postpone_notification(&self, seq: Seq, due_at: Timestamp) -> Result<(), StoreError> {
+        self.change(move |tx| enrich::postpone(tx, seq, due_at))
+            .await
+    }
+
+    async fn settle_held(
+        &self,
+        seq: Seq,
+        mut settled: NewNotification,
+    ) -> Result<Verdict, StoreError> {
+        if settled.notification.verdict.is_rejection() {
+            settled.notification = rejected::cut(settled.notification);
+        }
+        let keep = self.keep_rejected;
+        self.change(move |tx| ingest::settle_held(tx, seq, &settled, keep))
+            .await
+    }
+
+    async fn finish_notification(
+        &self,
+        seq: Seq,
+        events: Vec<NewEvent>,
+    ) -> Result<bool, StoreError> {
+        let rows = 1 + events
+            .iter()
+            .map(|new| 1 + new.deliveries.len())
+            .sum::<usize>();
+        self.writer
+            .write(Kind::Completion, rows, move |tx| {
+                enrich::finish(tx, seq, &events)
+            })
+            .await
+    }
+
+    async fn webhooks_with_pending(&self) -> Result<Vec<(WebhookId, Timestamp)>, StoreError> {
+        self.readers.read(deliver::webhooks_with_pending).await
+    }
+
+    async fn due_deliveries(
+        &self,
+        webhook: WebhookId,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<DueDelivery>, StoreError> {
+        self.readers
+            .read(move |sql| deliver::due(sql, webhook, now, limit))
+            .await
+    }
+
+    async fn next_due_delivery(
+        &self,
+        webhook: WebhookId,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        self.readers
+            .read(move |sql| deliver::next_due(sql, webhook, now))
+            .await
+    }
+
+    async fn record_attempt(&self, result: AttemptResult) -> Result<(), StoreError> {
+        self.change(move |tx| deliver::record_attempt(tx, &result))
+            .await
+    }
+
+    async fn redeliver(
+        &self,
+        id: DeliveryId,
+        now: Timestamp,
+    ) -> Result<Option<Delivery>, StoreError> {
+        self.change(move |tx| deliver::redeliver(tx, id, now)).await
+    }
+
+    async fn notification(&self, id: NotificationId) -> Result<Option<Notification>, StoreError> {
+        self.readers
+            .read(move |sql| notifications::one(sql, id))
+            .await
+    }
+
+    async fn notifications(
+        &self,
+        filter: NotificationFilter,
+        page: Page,
+    ) -> Result<Listing<Notification>, StoreError> {
+        let after = lists::after(&page)?;
+        self.readers
+            .read(move |sql| notifications::list(sql, &filter, &page, after))
+            .await
+    }
+
+    async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
+        self.readers.read(move |sql| events::one(sql, id)).await
+    }
+
+    async fn events(&self, filter: EventFilter, page: Page) -> Result<Listing<Event>, StoreError> {
+        let after = lists::after(&page)?;
+        self.readers
+            .read(move |sql| events::list(sql, &filter, &page, after))
+            .await
+    }
+
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
+        self.readers.read(move |sql| deliveries::one(sql, id)).await
+    }
+
+    async fn deliveries(
+        &self,
+        filter: DeliveryFilter,
+        page: Page,
+    ) -> Result<Listing<Delivery>, StoreError> {
+        let after = lists::after(&page)?;
+        self.readers
+            .read(move |sql| deliveries::list(sql, &filter, &page, after))
+            .await
+    }
+
+    async fn attempts(&self, delivery: DeliveryId) -> Result<Vec<Attempt>, StoreError> {
+        self.readers
+            .read(move |sql| deliveries::attempts(sql, delivery))
+            .await
+    }
+
+    async fn health(&self) -> StoreHealth {
+        self.ask_health().await
+    }
+
+    async fn check(&self) -> Result<Vec<String>, StoreError> {
+        self.ask_check().await
+    }
+
+    async fn close(&self) {
+        self.readers.close();
+        self.writer.close();
+        // An error says that the writer's thread has ended, which is what is waited for.
+        let _ = self.closed.clone().wait_for(|closed| *closed).await;
+    }
+}
