@@ -90,12 +90,17 @@ impl IngestMetrics {
 
     /// A POST was answered with `status`, `took` after its body had been read.
     pub fn post(&self, status: u16, took: Duration) {
+        self.refused(status);
+        self.seconds.observe(took.as_secs_f64());
+    }
+
+    /// A POST was answered with `status` before its body was looked at.
+    pub fn refused(&self, status: u16) {
         let place = STATUSES
             .iter()
             .position(|&(known, _)| known == status)
             .unwrap_or(STATUSES.len() - 1);
         self.posts[place].inc();
-        self.seconds.observe(took.as_secs_f64());
     }
 
     /// A validation handshake was answered.
