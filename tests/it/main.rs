@@ -1,4 +1,5 @@
 //! The end-to-end tests: one binary, since each further one costs a link of everything. A module for each promise.
+#![expect(clippy::print_stdout, reason = "tests show what they measured")]
 
 mod contracts;
 mod demo;

@@ -32,6 +32,7 @@ use crate::{
 pub struct Settings {
     port: u16,
     folder: Arc<TempDir>,
+    elsewhere: Option<PathBuf>,
     variables: Vec<(String, String)>,
     before: Vec<OsString>,
     disk: Option<FaultDisk>,
@@ -50,6 +51,7 @@ impl Settings {
         let settings = Self {
             port: free_port(),
             folder: Arc::new(folder),
+            elsewhere: None,
             variables: Vec::new(),
             before: Vec::new(),
             disk: None,
@@ -80,6 +82,20 @@ impl Settings {
         self
     }
 
+    /// With its data in a folder of the test's own choice.
+    #[must_use]
+    pub fn in_folder(mut self, folder: PathBuf) -> Self {
+        self.elsewhere = Some(folder);
+        self
+    }
+
+    /// The same on another free port.
+    #[must_use]
+    pub fn on_another_port(mut self) -> Self {
+        self.port = free_port();
+        self
+    }
+
     /// On a disk that fails on command.
     #[must_use]
     pub fn on(mut self, disk: &FaultDisk) -> Self {
@@ -89,9 +105,10 @@ impl Settings {
 
     /// Its data folder.
     pub fn data_dir(&self) -> PathBuf {
-        match &self.disk {
-            Some(disk) => disk.folder(),
-            None => self.folder.path().join("data"),
+        match (&self.disk, &self.elsewhere) {
+            (Some(disk), _) => disk.folder(),
+            (None, Some(folder)) => folder.clone(),
+            (None, None) => self.folder.path().join("data"),
         }
     }
 
