@@ -1,1 +1,56 @@
-//! emulator
+//! Microsoft Graph and its sign-in, emulated.
+//!
+//! For: tests and demonstrations of anything that takes Graph's change notifications, not of Tidings alone. Tokens,
+//! subscriptions with the real handshake, limits and error bodies, mailboxes with messages and events, users,
+//! notifications with the real times, retries and endpoint states, and faults on demand.
+//! Never: knows of a gateway. It follows Microsoft's pages and what the service was seen to do, and so finds out who
+//! misread them.
+//!
+//! Subscriptions to anything in the resource table are taken, with handshake and limits; data, and so notifications,
+//! exist for messages, events and users only. Rich notifications, delta queries, `$batch`, `$filter` and signed-in users
+//! do not exist.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`emulator`] | [`Emulator`]: the value that tests hold |
+//! | [`options`], [`switches`] | what it is made with, and which forms and behaviours apply |
+//! | `directory` | tenants, apps, users |
+//! | `mailbox` | messages and events |
+//! | `signin` | the token endpoint and the tokens |
+//! | `api` | Graph's calls |
+//! | `subscription` | subscriptions: rules, limits, handshake |
+//! | `notify` | notifications: payload, faults on the way, retries, states of endpoints |
+//! | [`fault`] | what goes wrong on purpose |
+//! | [`ledger`] | what has happened |
+//! | [`control`] | the control API under `/emulator/` |
+//! | `face`, `serve`, [`tls`] | router, listener, certificate authority |
+
+mod api;
+pub mod control;
+mod directory;
+pub mod emulator;
+mod face;
+pub mod fault;
+mod ids;
+pub mod ledger;
+mod mailbox;
+mod notify;
+pub mod options;
+mod serve;
+mod signin;
+mod subscription;
+pub mod switches;
+mod time;
+pub mod tls;
+mod world;
+
+pub use control::{AppInfo, ControlError, NewApp, NewTenant, SubscriptionInfo};
+pub use directory::{Exists, NewUser, TenantInfo, UserInfo};
+pub use emulator::Emulator;
+pub use fault::Fault;
+pub use ledger::{CallCount, Sent, Violation};
+pub use notify::{Endpoint, RawPost};
+pub use options::{Delivery, Options};
+pub use subscription::{Limit, Limits};
+pub use switches::Switches;
+pub use tls::{Authority, AuthorityError};

@@ -1,0 +1,81 @@
+//! The control API under `/emulator/`: what tests set and read, in HTTP what [`crate::Emulator`] has in Rust.
+//!
+//! | path | what |
+//! | --- | --- |
+//! | `GET state` | all of the below at once |
+//! | `GET POST tenants`, `POST tenants/{tenant}/users`, `POST apps`, `DELETE tenants/{tenant}/apps/{app}` | directory |
+//! | `POST users/{user}/messages`, `POST users/{user}/events`, `PATCH DELETE users/{user}/events/{id}` | changes without a token |
+//! | `GET subscriptions`, `DELETE subscriptions/{id}`, `POST subscriptions/{id}/lifecycle` | subscriptions of all apps |
+//! | `GET POST DELETE faults`, `POST flush` | what goes wrong on purpose |
+//! | `GET PATCH switches`, `GET PATCH delivery`, `GET PATCH limits` | forms, times, quotas |
+//! | `GET calls`, `GET sent`, `GET violations`, `GET endpoints`, `DELETE log` | what has happened |
+//! | `GET clock`, `POST clock/advance` | time, if it is a manual clock |
+//! | `POST notifications` | a hand-made POST |
+
+pub(crate) mod directory;
+mod error;
+pub(crate) mod mail;
+mod settings;
+mod state;
+pub(crate) mod subscriptions;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    routing::{delete, get, patch, post},
+};
+
+use crate::world::World;
+pub use directory::{AppInfo, NewApp, NewTenant};
+pub use error::ControlError;
+pub use subscriptions::SubscriptionInfo;
+
+/// The routes below `/emulator`.
+pub(crate) fn router() -> Router<Arc<World>> {
+    Router::new()
+        .route("/state", get(state::all))
+        .route("/calls", get(state::calls))
+        .route("/sent", get(state::sent))
+        .route("/violations", get(state::violations))
+        .route("/endpoints", get(state::endpoints))
+        .route("/log", delete(state::clear))
+        .route(
+            "/tenants",
+            get(directory::list).post(directory::create_tenant),
+        )
+        .route("/tenants/{tenant}/users", post(directory::create_user))
+        .route(
+            "/tenants/{tenant}/apps/{app}",
+            delete(directory::remove_consent),
+        )
+        .route("/apps", post(directory::create_app))
+        .route("/users/{user}/messages", post(mail::create_message))
+        .route("/users/{user}/events", post(mail::create_event))
+        .route(
+            "/users/{user}/events/{id}",
+            patch(mail::update_event).delete(mail::delete_event),
+        )
+        .route("/subscriptions", get(subscriptions::list))
+        .route("/subscriptions/{id}", delete(subscriptions::remove))
+        .route("/subscriptions/{id}/lifecycle", post(subscriptions::send))
+        .route(
+            "/faults",
+            get(settings::faults)
+                .post(settings::add_fault)
+                .delete(settings::clear_faults),
+        )
+        .route("/flush", post(settings::flush))
+        .route(
+            "/switches",
+            get(settings::switches).patch(settings::set_switches),
+        )
+        .route(
+            "/delivery",
+            get(settings::delivery).patch(settings::set_delivery),
+        )
+        .route("/limits", get(settings::limits).patch(settings::set_limits))
+        .route("/clock", get(settings::clock))
+        .route("/clock/advance", post(settings::advance))
+        .route("/notifications", post(settings::raw))
+}

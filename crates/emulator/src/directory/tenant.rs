@@ -1,0 +1,134 @@
+//! One tenant.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use uuid::Uuid;
+
+use super::{Exists, User};
+
+/// One tenant: its consents and its users.
+#[derive(Debug)]
+pub(crate) struct Tenant {
+    /// Its id.
+    pub(crate) id: Uuid,
+    /// Its domain.
+    pub(crate) domain: String,
+    consents: RwLock<Vec<Consent>>,
+    users: RwLock<Users>,
+}
+
+/// An app's consent in a tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Consent {
+    /// The app.
+    pub(crate) app: Uuid,
+    /// The app's own object in the tenant: what `creatorId` names.
+    pub(crate) service_principal: Uuid,
+    /// What the app may do: the `roles` of its tokens.
+    pub(crate) roles: Vec<String>,
+}
+
+#[derive(Debug, Default)]
+struct Users {
+    by_age: Vec<Arc<User>>,
+    by_id: HashMap<Uuid, Arc<User>>,
+    by_mail: HashMap<String, Arc<User>>,
+    deleted: HashMap<Uuid, Arc<User>>,
+}
+
+impl Tenant {
+    /// An empty tenant.
+    pub(crate) fn new(id: Uuid, domain: String) -> Self {
+        Self {
+            id,
+            domain,
+            consents: RwLock::default(),
+            users: RwLock::default(),
+        }
+    }
+
+    /// Consents to an app, or to an app with other roles.
+    pub(crate) fn consent(&self, consent: Consent) {
+        let mut consents = self
+            .consents
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        consents.retain(|other| other.app != consent.app);
+        consents.push(consent);
+    }
+
+    /// Takes a consent back; whether there was one.
+    pub(crate) fn revoke(&self, app: Uuid) -> bool {
+        let mut consents = self
+            .consents
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let before = consents.len();
+        consents.retain(|consent| consent.app != app);
+        consents.len() < before
+    }
+
+    /// The consent to an app.
+    pub(crate) fn consent_to(&self, app: Uuid) -> Option<Consent> {
+        let consents = self.consents.read().unwrap_or_else(PoisonError::into_inner);
+        consents.iter().find(|consent| consent.app == app).cloned()
+    }
+
+    /// The app that was consented to first.
+    pub(super) fn first_app(&self) -> Option<Uuid> {
+        let consents = self.consents.read().unwrap_or_else(PoisonError::into_inner);
+        consents.first().map(|consent| consent.app)
+    }
+
+    /// The user that a path calls by id or address.
+    pub(crate) fn user(&self, name: &str) -> Option<Arc<User>> {
+        let users = self.users.read().unwrap_or_else(PoisonError::into_inner);
+        match name.parse() {
+            Ok(id) => users.by_id.get(&id),
+            Err(_) => users.by_mail.get(&name.to_lowercase()),
+        }
+        .cloned()
+    }
+
+    /// Every user, oldest first.
+    pub(crate) fn users(&self) -> Vec<Arc<User>> {
+        self.users
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .by_age
+            .clone()
+    }
+
+    /// Adds a user.
+    pub(crate) fn add_user(&self, user: User) -> Result<Arc<User>, Exists> {
+        let mut users = self.users.write().unwrap_or_else(PoisonError::into_inner);
+        let mail = user.mail.to_lowercase();
+        if users.by_mail.contains_key(&mail) || users.by_id.contains_key(&user.id) {
+            return Err(Exists(format!("a user {}", user.mail)));
+        }
+        let user = Arc::new(user);
+        users.by_age.push(Arc::clone(&user));
+        users.by_id.insert(user.id, Arc::clone(&user));
+        users.by_mail.insert(mail, Arc::clone(&user));
+        Ok(user)
+    }
+
+    /// Deletes a user so that it could be restored.
+    pub(crate) fn delete_user(&self, id: Uuid) -> Option<Arc<User>> {
+        let mut users = self.users.write().unwrap_or_else(PoisonError::into_inner);
+        let user = users.by_id.remove(&id)?;
+        users.by_mail.remove(&user.mail.to_lowercase());
+        users.by_age.retain(|other| other.id != id);
+        users.deleted.insert(id, Arc::clone(&user));
+        Some(user)
+    }
+
+    /// Deletes a deleted user for good.
+    pub(crate) fn purge_user(&self, id: Uuid) -> Option<Arc<User>> {
+        let mut users = self.users.write().unwrap_or_else(PoisonError::into_inner);
+        users.deleted.remove(&id)
+    }
+}

@@ -1,0 +1,150 @@
+//! The items of one kind in one mailbox.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+use super::item::Item;
+
+/// The items of one kind in one mailbox, behind a lock of their own.
+#[derive(Debug, Default)]
+pub(crate) struct Items {
+    shelf: RwLock<Shelf>,
+}
+
+#[derive(Debug, Default)]
+struct Shelf {
+    by_id: HashMap<Arc<str>, (u64, Arc<Item>)>,
+    by_age: BTreeMap<u64, Arc<Item>>,
+    next: u64,
+}
+
+impl Items {
+    /// The item with this id. Ids know case.
+    pub(crate) fn get(&self, id: &str) -> Option<Arc<Item>> {
+        self.read().by_id.get(id).map(|(_, item)| Arc::clone(item))
+    }
+
+    /// Puts a new item in.
+    pub(crate) fn insert(&self, item: Item) -> Arc<Item> {
+        let item = Arc::new(item);
+        let mut shelf = self.write();
+        let age = shelf.next;
+        shelf.next += 1;
+        shelf.by_age.insert(age, Arc::clone(&item));
+        shelf
+            .by_id
+            .insert(Arc::clone(&item.id), (age, Arc::clone(&item)));
+        item
+    }
+
+    /// Puts a new version of the item with this id in its place; `None` if there is no such item.
+    pub(crate) fn update<E>(
+        &self,
+        id: &str,
+        change: impl FnOnce(&Item) -> Result<Item, E>,
+    ) -> Result<Option<Arc<Item>>, E> {
+        let mut shelf = self.write();
+        let Some((age, current)) = shelf.by_id.get(id) else {
+            return Ok(None);
+        };
+        let age = *age;
+        let item = Arc::new(change(current)?);
+        shelf.by_age.insert(age, Arc::clone(&item));
+        shelf
+            .by_id
+            .insert(Arc::clone(&item.id), (age, Arc::clone(&item)));
+        Ok(Some(item))
+    }
+
+    /// Takes the item with this id out.
+    pub(crate) fn remove(&self, id: &str) -> Option<Arc<Item>> {
+        let mut shelf = self.write();
+        let (age, item) = shelf.by_id.remove(id)?;
+        shelf.by_age.remove(&age);
+        Some(item)
+    }
+
+    /// The newest items first, `skip` of those that `wanted` takes left out, at most `top`; and whether there are more.
+    pub(crate) fn newest(
+        &self,
+        skip: usize,
+        top: usize,
+        wanted: impl Fn(&Item) -> bool,
+    ) -> (Vec<Arc<Item>>, bool) {
+        let shelf = self.read();
+        let mut matching = shelf
+            .by_age
+            .values()
+            .rev()
+            .filter(|item| wanted(item))
+            .skip(skip);
+        let page = matching.by_ref().take(top).cloned().collect();
+        (page, matching.next().is_some())
+    }
+
+    /// All items that `wanted` takes, oldest first.
+    pub(crate) fn all(&self, wanted: impl Fn(&Item) -> bool) -> Vec<Arc<Item>> {
+        self.read()
+            .by_age
+            .values()
+            .filter(|item| wanted(item))
+            .cloned()
+            .collect()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Shelf> {
+        self.shelf.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Shelf> {
+        self.shelf.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::mailbox::item::Place;
+
+    fn item(id: &str, subject: &str) -> Item {
+        let fields = json!({"id": id, "subject": subject})
+            .as_object()
+            .unwrap()
+            .clone();
+        Item::new(fields, Place::default(), "ctx", None)
+    }
+
+    #[test]
+    fn a_page_says_whether_more_follow() {
+        let items = Items::default();
+        for n in 0..5 {
+            items.insert(item(&n.to_string(), "s"));
+        }
+        let (page, more) = items.newest(1, 2, |_| true);
+        assert_eq!(page.iter().map(|i| &*i.id).collect::<Vec<_>>(), ["3", "2"]);
+        assert!(more);
+        let (page, more) = items.newest(3, 2, |_| true);
+        assert_eq!((page.len(), more), (2, false));
+    }
+
+    #[test]
+    fn an_update_keeps_the_place_and_a_removal_leaves_nothing() {
+        let items = Items::default();
+        items.insert(item("a", "old"));
+        items.insert(item("b", "other"));
+        let new = items
+            .update("a", |_| Ok::<_, ()>(item("a", "new")))
+            .unwrap()
+            .unwrap();
+        assert_eq!(new.fields["subject"], "new");
+        assert_eq!(&*items.all(|_| true)[0].id, "a");
+        assert!(items.remove("a").is_some() && items.get("a").is_none());
+        assert_eq!(items.all(|_| true).len(), 1);
+        let gone = items.update("a", |_| Err("never called"));
+        assert!(gone.unwrap().is_none());
+    }
+}

@@ -1,0 +1,185 @@
+//! From a change to POSTs: which subscriptions it raises, what their items say, when and how they are sent.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | `item` | the JSON of one item |
+//! | `route` | what faults make of items on their way: dropped, doubled, late, shuffled, merged |
+//! | `send` | one POST with its retries |
+//! | `host` | the slow and drop states of an endpoint |
+
+mod host;
+mod item;
+mod route;
+mod send;
+
+use std::sync::{Arc, atomic::AtomicUsize};
+
+use http::StatusCode;
+use serde::Deserialize;
+use tidings_domain::{notification::LifecycleEvent, resource::ChangeType};
+use url::Url;
+use uuid::Uuid;
+
+use crate::{
+    api::GraphError,
+    directory::User,
+    mailbox::item::Item,
+    subscription::{Subscription, Watch},
+    world::World,
+};
+use host::Hosts;
+use route::Buffers;
+
+pub use host::Endpoint;
+
+/// What sending needs to remember.
+#[derive(Debug, Default)]
+pub(crate) struct Notifier {
+    hosts: Hosts,
+    buffers: Buffers,
+    /// POSTs that wait or are under way.
+    pending: AtomicUsize,
+}
+
+/// What changed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Changed<'a> {
+    /// An event of a user.
+    Event(&'a User, &'a Item),
+    /// A message of a user, in the folder it lies in.
+    Message(&'a User, &'a Item),
+    /// A user of a tenant.
+    User(Uuid, &'a User),
+}
+
+/// One item on its way to one URL.
+#[derive(Clone, Debug)]
+pub(crate) struct Outgoing {
+    /// Where to.
+    url: Url,
+    /// The subscription.
+    subscription: Uuid,
+    /// Where a `missed` for it would go: only Outlook has that.
+    missed: Option<Url>,
+    /// Its JSON.
+    json: String,
+}
+
+/// Raises the subscriptions that watch what changed.
+pub(crate) fn changed(world: &Arc<World>, tenant: Uuid, what: Changed<'_>, change: ChangeType) {
+    let now = world.clock.now();
+    let watches = match what {
+        Changed::Event(user, _) => [Watch::Events(user.id), Watch::Elsewhere],
+        Changed::Message(user, _) => [Watch::Messages(user.id), Watch::Elsewhere],
+        Changed::User(tenant, user) => [Watch::Users(tenant), Watch::User(user.id)],
+    };
+    let watches = match watches {
+        [only, Watch::Elsewhere] => &[only][..],
+        ref both => both,
+    };
+    let folder = match what {
+        Changed::Message(_, item) => Some(&item.place.folder),
+        _ => None,
+    };
+    let raised = world.book.watching(watches, now);
+    let items: Vec<Outgoing> = raised
+        .iter()
+        .filter(|subscription| subscription.change_types.contains(change))
+        .filter(|subscription| {
+            subscription.folder.is_none() || subscription.folder.as_ref() == folder
+        })
+        // There is no encrypted content in the emulator, and a rich notification without it would be a lie.
+        .filter(|subscription| !subscription.rich)
+        .map(|subscription| Outgoing {
+            json: item::change(world, subscription, tenant, what, change),
+            ..Outgoing::to(subscription)
+        })
+        .collect();
+    route::take(world, items);
+}
+
+/// Sends a lifecycle notification for a subscription; an error if it has no lifecycle URL.
+pub(crate) fn lifecycle(
+    world: &Arc<World>,
+    subscription: &Subscription,
+    event: LifecycleEvent,
+) -> Result<(), GraphError> {
+    let url = subscription.lifecycle_url.as_ref().ok_or_else(|| {
+        GraphError::new(
+            StatusCode::BAD_REQUEST,
+            "NoLifecycleUrl",
+            "The subscription has no lifecycleNotificationUrl.",
+        )
+    })?;
+    let outgoing = Outgoing {
+        url: url.url.clone(),
+        missed: None,
+        json: item::lifecycle(world, subscription, event),
+        subscription: subscription.id,
+    };
+    send::start(world, &[outgoing]);
+    Ok(())
+}
+
+/// Tells subscriptions that lost notifications, where the switch and the resource allow it.
+fn tell_missed(world: &Arc<World>, lost: impl IntoIterator<Item = Uuid>) {
+    if !world.switches().missed_after_drop {
+        return;
+    }
+    for id in lost {
+        if let Some(subscription) = world.book.get(id, world.clock.now()) {
+            // Without a lifecycle URL nobody can be told.
+            let _ = lifecycle(world, &subscription, LifecycleEvent::Missed);
+        }
+    }
+}
+
+/// A hand-made POST: sent as it is, with the retries of any other.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawPost {
+    /// Where to.
+    pub url: Url,
+    /// The body.
+    pub body: Box<serde_json::value::RawValue>,
+}
+
+/// Sends a hand-made POST.
+pub(crate) fn raw(world: &Arc<World>, post: RawPost) {
+    send::start_raw(world, post.url, post.body.get().to_owned());
+}
+
+/// How many POSTs wait or are under way, items in buffers included.
+pub(crate) fn pending(world: &World) -> usize {
+    let sending = world
+        .notifier
+        .pending
+        .load(std::sync::atomic::Ordering::Acquire);
+    sending + world.notifier.buffers.len()
+}
+
+/// The state of every host that something was sent to.
+pub(crate) fn endpoints(world: &World) -> Vec<Endpoint> {
+    world.notifier.hosts.all(world.clock.monotonic())
+}
+
+/// Sends what buffers hold back now.
+pub(crate) fn flush(world: &Arc<World>) {
+    route::flush(world);
+}
+
+impl Outgoing {
+    fn to(subscription: &Subscription) -> Self {
+        let missed = subscription
+            .lifecycle_url
+            .as_ref()
+            .filter(|_| subscription.is_outlook())
+            .map(|address| address.url.clone());
+        Self {
+            url: subscription.notification_url.url.clone(),
+            subscription: subscription.id,
+            missed,
+            json: String::new(),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Which of the forms and behaviours seen in the field apply.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Which of the forms and behaviours seen in the field apply. The defaults are the commonest.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one independent switch of the control API"
+)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Switches {
+    /// Whether notifications carry an `id`. Microsoft's webhook page shows one, its Outlook pages do not.
+    pub notification_id: bool,
+    /// The offset of `subscriptionExpirationDateTime` in minutes; `None` writes `Z`, 0 writes `+00:00`.
+    pub date_offset_minutes: Option<i32>,
+    /// How words are cased in `resource` and `resourceData`.
+    pub casing: Casing,
+    /// How `resource` and `@odata.id` are written.
+    pub path_form: PathForm,
+    /// Whether items and the collection carry members that no page describes.
+    pub unknown_members: bool,
+    /// Whether `changeType` is the sentinel `unknownFutureValue`.
+    pub unknown_change_type: bool,
+    /// Whether `resourceData` is null, as it is for drives.
+    pub null_resource_data: bool,
+    /// Whether `resourceData` lacks `@odata.etag`.
+    pub without_etag: bool,
+    /// Whether the notification URL is validated at each renewal too (reported in the field in 2026).
+    pub validate_at_renewal: bool,
+    /// Whether a dropped Outlook notification leads to a `missed` lifecycle notification.
+    pub missed_after_drop: bool,
+    /// Longest lives that replace the real ones, in minutes, by kind of resource: `{"event": 60}`.
+    pub maxima_minutes: BTreeMap<String, u32>,
+    /// How many subscriptions one page of `GET /subscriptions` holds.
+    pub subscription_page: usize,
+    /// How long access tokens live, in seconds.
+    pub token_seconds: u64,
+}
+
+impl Default for Switches {
+    fn default() -> Self {
+        Self {
+            notification_id: false,
+            date_offset_minutes: None,
+            casing: Casing::Documented,
+            path_form: PathForm::Segments,
+            unknown_members: false,
+            unknown_change_type: false,
+            null_resource_data: false,
+            without_etag: false,
+            validate_at_renewal: false,
+            missed_after_drop: true,
+            maxima_minutes: BTreeMap::new(),
+            subscription_page: 100,
+            token_seconds: 3_599,
+        }
+    }
+}
+
+/// How words are cased in `resource` and `resourceData`.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Casing {
+    /// `Users/…/Messages/…` and `#Microsoft.Graph.Message`.
+    Documented,
+    /// `users/…/messages/…` and `#microsoft.graph.message`.
+    Lower,
+    /// `USERS/…/MESSAGES/…` and `#MICROSOFT.GRAPH.MESSAGE`: never seen, but ids apart, Graph's paths know no case.
+    Upper,
+}
+
+/// How `resource` and `@odata.id` are written.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PathForm {
+    /// `Users('{user}')/Messages('{id}')`.
+    Quoted,
+    /// `Users/{user}/Messages/{id}`.
+    Segments,
+    /// `Users/{user}@{tenant}/Messages/{id}`.
+    UserAtTenant,
+}
