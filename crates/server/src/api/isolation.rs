@@ -135,6 +135,14 @@ async fn a_key_of_one_environment_finds_nothing_of_another() {
         assert!(!own.is_empty() && !others.is_empty(), "{noun}");
         assert!(own.iter().all(|id| !others.contains(id)), "{noun}");
     }
+    // And it is all there for the key of its own environment.
+    for (path, methods) in &mine.things {
+        for method in methods.iter().filter(|&method| method != Method::DELETE) {
+            let body = (*method == Method::PATCH).then(|| json!({ "description": "its own" }));
+            let answer = mine.admin.call(method.clone(), path, body).await;
+            assert_eq!(answer.status, StatusCode::OK, "{method} {path}: {answer:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use axum::{
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use tidings_domain::page::{Cursor, Listing, Page, PageLimit};
+use tidings_storage::StoreError;
 
 use crate::problem::Problem;
 
@@ -50,7 +51,7 @@ impl PageQuery {
     }
 }
 
-/// The query of lists that are always given whole.
+/// The query of tables, which are always given whole.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NoQuery {}
@@ -92,8 +93,28 @@ pub(crate) fn try_answer<'a, T, J: Serialize>(
     Ok(Json(Answer { data, next_cursor }).into_response())
 }
 
-/// Answers a list that is always given whole, because it is short.
-pub(crate) fn whole<J: Serialize>(data: Vec<J>) -> Response {
+/// The page of a list that the store gives whole, because it is short. `id` names an entry.
+pub(crate) fn cut<T>(
+    all: Vec<T>,
+    page: Page,
+    id: impl Fn(&T) -> String,
+) -> Result<Listing<T>, Problem> {
+    let skip = match page.after {
+        None => 0,
+        Some(Cursor(after)) => {
+            let place = all.iter().position(|entry| id(entry) == after);
+            1 + place.ok_or(StoreError::InvalidCursor)?
+        }
+    };
+    let limit = usize::try_from(page.limit.get()).unwrap_or(usize::MAX);
+    let more = all.len() > skip.saturating_add(limit);
+    let items: Vec<T> = all.into_iter().skip(skip).take(limit).collect();
+    let next = items.last().filter(|_| more).map(|last| Cursor(id(last)));
+    Ok(Listing { items, next })
+}
+
+/// Answers a table, which is always given whole.
+pub(crate) fn table<J: Serialize>(data: Vec<J>) -> Response {
     Json(Answer {
         data,
         next_cursor: None,
@@ -124,6 +145,21 @@ mod tests {
                 .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
         );
         assert_eq!(read(&text), Some(cursor));
+    }
+
+    #[test]
+    fn pages_of_a_short_list_follow_each_other_to_the_end() {
+        let page = |after: Option<&str>, limit| {
+            let after = after.map(|after| Cursor(after.to_owned()));
+            let limit = PageLimit::new(limit).unwrap();
+            let listing = cut(vec!['a', 'b', 'c'], Page { after, limit }, char::to_string).ok()?;
+            Some((listing.items, listing.next.map(|Cursor(next)| next)))
+        };
+        assert_eq!(page(None, 2), Some((vec!['a', 'b'], Some("b".to_owned()))));
+        assert_eq!(page(Some("b"), 2), Some((vec!['c'], None)));
+        assert_eq!(page(None, 3), Some((vec!['a', 'b', 'c'], None)));
+        assert_eq!(page(Some("c"), 1), Some((vec![], None)));
+        assert_eq!(page(Some("x"), 1), None);
     }
 
     #[test]

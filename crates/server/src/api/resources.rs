@@ -3,7 +3,7 @@
 use axum::response::Response;
 use serde::Serialize;
 use tidings_domain::resource::{ChangeType, ResourceKind};
-use tidings_graph::resource::table::{self, Permissions, ResourceRow, Rich};
+use tidings_graph::resource::table::{self, ResourceRow, Rich};
 
 use super::{
     list::{self, NoQuery},
@@ -11,7 +11,7 @@ use super::{
 };
 
 pub(crate) async fn list(Query(NoQuery {}): Query<NoQuery>) -> Response {
-    list::whole(
+    list::table(
         table::ROWS
             .iter()
             .map(|row| ResourceJson::from(*row))
@@ -24,20 +24,24 @@ pub(crate) async fn list(Query(NoQuery {}): Query<NoQuery>) -> Response {
 struct ResourceJson {
     kind: ResourceKind,
     name: &'static str,
-    graph_version: &'static str,
+    /// Of Graph.
+    version: &'static str,
     /// What `resource` of a subscription can be; `{…}` stands for one id.
-    resources: &'static [&'static str],
+    paths: &'static [&'static str],
     change_types: &'static [ChangeType],
-    max_lifetime_minutes: u32,
+    /// How long a subscription may live.
+    max_minutes: u32,
     /// What Tidings asks for, and renews in time.
-    lifetime_minutes: u32,
-    /// Whether notifications can carry the item itself.
-    rich: &'static str,
+    ask_minutes: u32,
+    /// Any one of these suffices, here and in the next two.
+    delegated_permissions: &'static [&'static str],
+    personal_permissions: &'static [&'static str],
+    application_permissions: &'static [&'static str],
+    content_in_notifications: &'static str,
     /// Whether what was missed can be caught up with.
     delta: bool,
     latency: LatencyJson,
     quotas: Vec<QuotaJson>,
-    permissions: PermissionsJson,
     note: &'static str,
 }
 
@@ -53,53 +57,37 @@ struct QuotaJson {
     per: &'static str,
 }
 
-/// Any one of a list suffices.
-#[derive(Debug, Serialize)]
-struct PermissionsJson {
-    delegated: &'static [&'static str],
-    personal: &'static [&'static str],
-    application: &'static [&'static str],
-}
-
 impl From<&ResourceRow> for ResourceJson {
     fn from(row: &ResourceRow) -> Self {
-        let Permissions {
-            delegated,
-            personal,
-            application,
-        } = row.permissions;
+        let quotas = row.quotas.iter();
         Self {
             kind: row.kind,
             name: row.name,
-            graph_version: row.version.as_str(),
-            resources: row.subscriptions,
+            version: row.version.as_str(),
+            paths: row.subscriptions,
             change_types: row.changes.allowed(),
-            max_lifetime_minutes: row.lifetime.max_minutes,
-            lifetime_minutes: row.lifetime.ask_minutes,
-            rich: match row.rich {
+            max_minutes: row.lifetime.max_minutes,
+            ask_minutes: row.lifetime.ask_minutes,
+            delegated_permissions: row.permissions.delegated,
+            personal_permissions: row.permissions.personal,
+            application_permissions: row.permissions.application,
+            content_in_notifications: match row.rich {
                 Rich::No => "no",
                 Rich::Required => "required",
                 Rich::Yes => "yes",
-                Rich::YesWithSelect => "with_select",
+                Rich::YesWithSelect => "with $select",
             },
             delta: row.delta,
             latency: LatencyJson {
                 average: row.latency.average,
                 most: row.latency.most,
             },
-            quotas: row
-                .quotas
-                .iter()
+            quotas: quotas
                 .map(|quota| QuotaJson {
                     limit: quota.limit,
                     per: quota.per,
                 })
                 .collect(),
-            permissions: PermissionsJson {
-                delegated,
-                personal,
-                application,
-            },
             note: row.note,
         }
     }
@@ -123,15 +111,15 @@ mod tests {
             event["change_types"],
             json!(["created", "updated", "deleted"])
         );
-        assert_eq!(event["max_lifetime_minutes"], 10_070);
+        assert_eq!(event["max_minutes"], 10_070);
         assert!(
-            event["resources"]
+            event["paths"]
                 .as_array()
                 .unwrap()
                 .contains(&json!("users/{user}/events"))
         );
         assert!(
-            !event["permissions"]["application"]
+            !event["application_permissions"]
                 .as_array()
                 .unwrap()
                 .is_empty()

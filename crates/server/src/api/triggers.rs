@@ -9,7 +9,7 @@ use super::{
 };
 
 pub(crate) async fn list(Query(NoQuery {}): Query<NoQuery>) -> Response {
-    list::whole(TRIGGERS.iter().collect())
+    list::table(TRIGGERS.iter().collect())
 }
 
 #[cfg(test)]

@@ -104,6 +104,8 @@ async fn unknown_parameters_are_refused_everywhere() {
 async fn limits_and_cursors_are_checked_in_every_list() {
     let api = Api::start().await;
     for path in [
+        "environments",
+        "integrations",
         "connections",
         "subscriptions",
         "webhooks",
@@ -132,6 +134,15 @@ async fn limits_and_cursors_are_checked_in_every_list() {
         let answer = api.admin().get(&format!("/v1/{path}?limit=500")).await;
         assert_eq!(answer.status, StatusCode::OK, "{path}: {answer:?}");
     }
+}
+
+#[tokio::test]
+async fn a_body_over_a_mebibyte_is_not_read() {
+    let api = Api::start().await;
+    let new = json!({ "name": "x".repeat(1 << 20) });
+    let answer = api.admin().post("/v1/environments", new).await;
+    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(answer.body["code"], "body_too_large");
 }
 
 #[tokio::test]

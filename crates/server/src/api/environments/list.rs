@@ -1,4 +1,4 @@
-//! `GET /v1/environments`: oldest first, all of them: there are few.
+//! `GET /v1/environments`: oldest first.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::EnvironmentJson;
 use crate::{
     api::{
         access::Access,
-        list::{self, NoQuery},
+        list::{self, PageQuery},
         query::Query,
     },
     problem::Problem,
@@ -18,12 +18,13 @@ use crate::{
 pub(crate) async fn list(
     State(gateway): State<Arc<Gateway>>,
     access: Access,
-    Query(NoQuery {}): Query<NoQuery>,
+    Query(wanted): Query<PageQuery>,
 ) -> Result<Response, Problem> {
     let environments = super::seen(&gateway, &access).await?;
-    Ok(list::whole(
-        environments.iter().map(EnvironmentJson::from).collect(),
-    ))
+    let listing = list::cut(environments, wanted.page(), |environment| {
+        environment.id.to_string()
+    })?;
+    Ok(list::answer(&listing, EnvironmentJson::from))
 }
 
 #[cfg(test)]

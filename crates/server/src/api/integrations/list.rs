@@ -1,4 +1,4 @@
-//! `GET /v1/integrations`: oldest first, all of them: there are few.
+//! `GET /v1/integrations`: oldest first.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::IntegrationJson;
 use crate::{
     api::{
         access::Access,
-        list::{self, NoQuery},
+        list::{self, PageQuery},
         query::Query,
     },
     problem::Problem,
@@ -18,12 +18,40 @@ use crate::{
 pub(crate) async fn list(
     State(gateway): State<Arc<Gateway>>,
     access: Access,
-    Query(NoQuery {}): Query<NoQuery>,
+    Query(wanted): Query<PageQuery>,
 ) -> Result<Response, Problem> {
-    let integrations = gateway.store.integrations().await?;
-    let shown = integrations
-        .iter()
-        .filter(|integration| integration.environment == access.environment)
-        .map(|integration| IntegrationJson::new(&gateway, integration));
-    Ok(list::whole(shown.collect()))
+    let mut integrations = gateway.store.integrations().await?;
+    integrations.retain(|integration| integration.environment == access.environment);
+    let listing = list::cut(integrations, wanted.page(), |integration| {
+        integration.id.to_string()
+    })?;
+    Ok(list::answer(&listing, |integration| {
+        IntegrationJson::new(&gateway, integration)
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::api::testing::Api;
+
+    #[tokio::test]
+    async fn the_oldest_comes_first_page_by_page() {
+        let api = Api::start().await;
+        for key in ["b", "a"] {
+            api.admin()
+                .make("/v1/integrations", api.integration(key))
+                .await;
+        }
+        let first = api.admin().get("/v1/integrations?limit=1").await.body;
+        assert_eq!(first["data"][0]["key"], "b");
+        let next = format!(
+            "/v1/integrations?cursor={}",
+            first["next_cursor"].as_str().unwrap()
+        );
+        let second = api.admin().get(&next).await.body;
+        assert_eq!(second["data"][0]["key"], "a");
+        assert_eq!(second["next_cursor"], json!(null));
+    }
 }
