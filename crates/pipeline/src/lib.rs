@@ -9,15 +9,22 @@
 //! | [`gateway`] | wires it all together and runs it |
 //! | [`directory`] | what is configured, in memory, for look-ups without the store |
 //! | [`ingest`] | takes notifications: verdict, dedup, commit |
+//! | [`deliver`] | sends events to webhooks, again and again if need be |
+//! | [`signature`] | how deliveries are signed and verified |
+//! | [`enrich`] | fetches what changed and makes events of it |
 //! | [`manage`] | what the management API's verbs do beyond the store |
 //! | [`wake`] | the hint from one stage to the next |
 //! | [`supervisor`] | keeps loops alive, and ends them in two steps |
 //! | [`metrics`] | what is counted and measured |
 
+mod credentials;
+pub mod deliver;
 pub mod directory;
+pub mod enrich;
 pub mod gateway;
 pub mod ingest;
 pub mod manage;
 pub mod metrics;
+pub mod signature;
 pub mod supervisor;
 pub mod wake;

@@ -1,0 +1,119 @@
+//! When a tenant's Graph is left alone.
+
+use std::time::Duration;
+
+use tidings_domain::Entropy;
+
+/// So many failures in a row, and calls to this tenant stop but for a probe.
+const FAILURES: u32 = 5;
+/// The wait before the first probe; it doubles with each that fails.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// The longest wait before a probe: a tenant that is back is noticed within this.
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
+/// The same when credentials are broken: only a person can mend that.
+const LONGEST_WAIT_BROKEN: Duration = Duration::from_mins(5);
+/// Broken credentials are not asked about more often than this.
+const FIRST_WAIT_BROKEN: Duration = Duration::from_secs(15);
+
+/// What a call to a tenant's Graph came to, as far as the tenant is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Contact {
+    /// Graph answered; what it said of the item does not matter here.
+    Answered,
+    /// It was not asked after all.
+    NotAsked,
+    /// It did not answer, or asked for fewer calls, for so long.
+    Failed(Option<Duration>),
+    /// Sign-in refused the credentials.
+    Broken,
+}
+
+/// Whether a tenant may be asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Breaker {
+    failures: u32,
+    wait: Duration,
+    /// Shut until then, on the monotonic clock.
+    shut_until: Option<Duration>,
+}
+
+impl Breaker {
+    /// Until when nothing may be asked; from then on one call at a time.
+    pub(super) fn shut_until(&self) -> Option<Duration> {
+        self.shut_until
+    }
+
+    /// Whether there is nothing to remember.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.failures == 0
+    }
+
+    /// Takes note of a call; `true` if it shut the breaker.
+    pub(super) fn note(&mut self, contact: Contact, now: Duration, entropy: &dyn Entropy) -> bool {
+        let (first, longest, asked) = match contact {
+            Contact::NotAsked => return false,
+            Contact::Answered => {
+                *self = Self::default();
+                return false;
+            }
+            Contact::Failed(asked) => (FIRST_WAIT, LONGEST_WAIT, asked.unwrap_or_default()),
+            Contact::Broken => (FIRST_WAIT_BROKEN, LONGEST_WAIT_BROKEN, Duration::ZERO),
+        };
+        self.failures = self.failures.saturating_add(1);
+        // A call that began before the breaker shut tells nothing new.
+        if self.shut_until.is_some_and(|until| now < until) {
+            return false;
+        }
+        if contact != Contact::Broken && self.failures < FAILURES {
+            return false;
+        }
+        self.wait = (self.wait * 2).clamp(first, longest);
+        let jittered = self.wait.mul_f64(0.8 + 0.4 * entropy.fraction());
+        self.shut_until = Some(now + jittered.max(asked.min(longest)));
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidings_domain::entropy::SeededEntropy;
+
+    use super::*;
+
+    #[test]
+    fn it_shuts_after_some_failures_and_waits_longer_each_time() {
+        let entropy = SeededEntropy::new(1);
+        let mut breaker = Breaker::default();
+        let mut now = Duration::ZERO;
+        for _ in 1..FAILURES {
+            assert!(!breaker.note(Contact::Failed(None), now, &entropy));
+        }
+        assert!(breaker.note(Contact::Failed(None), now, &entropy));
+        let mut last = Duration::ZERO;
+        for _ in 0..6 {
+            let until = breaker.shut_until().unwrap();
+            assert!(until - now > last.mul_f64(1.2));
+            last = until - now;
+            now = until;
+            assert!(breaker.note(Contact::Failed(None), now, &entropy));
+        }
+        assert!(!breaker.note(Contact::Answered, now, &entropy));
+        assert_eq!(breaker, Breaker::default());
+    }
+
+    #[test]
+    fn broken_credentials_shut_it_at_once_and_a_wish_is_honoured_within_limits() {
+        let entropy = SeededEntropy::new(1);
+        let mut breaker = Breaker::default();
+        assert!(breaker.note(Contact::Broken, Duration::ZERO, &entropy));
+        assert!(breaker.shut_until().unwrap() >= Duration::from_secs(12));
+
+        let mut breaker = Breaker {
+            failures: FAILURES,
+            ..Breaker::default()
+        };
+        let day = Some(Duration::from_hours(24));
+        assert!(breaker.note(Contact::Failed(day), Duration::ZERO, &entropy));
+        assert_eq!(breaker.shut_until(), Some(LONGEST_WAIT));
+    }
+}

@@ -1,0 +1,338 @@
+//! One item, from its turn to the end or to its next turn.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
+
+use tidings_domain::{
+    Timestamp,
+    connection::Connection,
+    event::ObjectState,
+    ids::{ConnectionId, WebhookId},
+    notification::{Notification, Verdict},
+    resource::ChangeType,
+};
+use tidings_graph::resource::ItemPath;
+use tidings_storage::{
+    StoreError,
+    record::{NewDelivery, NewEvent, Seq},
+};
+
+use super::{
+    EnrichParts, STORE_PAUSE,
+    backlog::Work,
+    breaker::Contact,
+    event::{self, Found},
+    look::{self, Seen},
+};
+use crate::{credentials, directory::Change, ingest::held, manage::connection::access};
+
+/// The wait after the first failure; it doubles with each.
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+/// The longest wait between two tries of an item.
+const LONGEST_BACKOFF: Duration = Duration::from_mins(5);
+/// The wait before an item is tried again that the store or the program cannot cope with. Somebody has to look.
+const MISHAP: Duration = Duration::from_mins(10);
+
+/// What an item needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    /// To ask Graph for the connection, and for the mailbox if it is in one.
+    Fetch {
+        connection: ConnectionId,
+        mailbox: Option<u64>,
+    },
+    /// Nothing but the store.
+    Quick,
+}
+
+impl Route {
+    pub(super) fn of(notification: &Notification) -> Self {
+        let Some(connection) = notification.connection else {
+            return Self::Quick;
+        };
+        // A deletion that Graph told of a subscription of ours can be believed. One of a hand-made subscription comes
+        // with a secret that other tenants know, and only makes us look.
+        let believed_deletion = notification.change_type == Some(ChangeType::Deleted)
+            && notification.subscription.is_some();
+        if notification.verdict == Verdict::Held
+            || notification.lifecycle_event.is_some()
+            || believed_deletion
+        {
+            return Self::Quick;
+        }
+        let path = ItemPath::parse(&notification.resource).ok();
+        let mailbox = path.as_ref().and_then(ItemPath::mailbox).map(|mailbox| {
+            let mut hasher = DefaultHasher::new();
+            mailbox.hash(&mut hasher);
+            hasher.finish()
+        });
+        Self::Fetch {
+            connection,
+            mailbox,
+        }
+    }
+}
+
+/// How a turn ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// What it showed of the tenant's Graph.
+    pub(super) graph: Contact,
+    pub(super) next: Next,
+}
+
+/// What follows a turn.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// Another turn, with the data if it is worth keeping.
+    Again {
+        due_at: Timestamp,
+        work: Option<Box<Work>>,
+    },
+    /// It has left the queue.
+    Finished,
+    /// It was held and is accepted now: it is in the queue as another item.
+    Settled,
+}
+
+impl Ended {
+    /// The turn ended in a panic.
+    pub(super) fn panicked(now: Timestamp) -> Self {
+        again(Contact::NotAsked, now + MISHAP)
+    }
+}
+
+/// Takes an item's turn. `work` is read if it is not there.
+pub(super) async fn run(parts: &EnrichParts, seq: Seq, work: Option<Box<Work>>) -> Ended {
+    let work = match work {
+        Some(work) => work,
+        None => match parts.store.queued_notifications_at(vec![seq]).await {
+            Ok(mut found) => match found.pop() {
+                Some(queued) => Work::new(queued),
+                None => return finished(Contact::NotAsked),
+            },
+            Err(error) => {
+                tracing::warn!(%error, "a queued notification cannot be read: it is tried again");
+                return again(Contact::NotAsked, parts.clock.now() + STORE_PAUSE);
+            }
+        },
+    };
+    let notification = &work.queued.notification;
+    if notification.verdict == Verdict::Held {
+        return settle(parts, work).await;
+    }
+    // What a lifecycle notification leads to is not for enrich: it only leaves the queue.
+    let (Some(connection), Some(change), None) = (
+        notification.connection,
+        notification.change_type,
+        notification.lifecycle_event,
+    ) else {
+        return finish(parts, seq, Vec::new(), Contact::NotAsked).await;
+    };
+    let Some(connection) = parts.directory.connection(connection) else {
+        return orphaned(parts, seq, connection).await;
+    };
+    if Route::of(notification) == Route::Quick {
+        let found = Found {
+            change,
+            state: ObjectState::Deleted,
+            object: None,
+        };
+        let events = events(parts, notification, &connection, &found);
+        return finish(parts, seq, events, Contact::NotAsked).await;
+    }
+    look_and_finish(parts, work, &connection).await
+}
+
+async fn look_and_finish(
+    parts: &EnrichParts,
+    mut work: Box<Work>,
+    connection: &Connection,
+) -> Ended {
+    let seq = work.queued.seq;
+    let path = ItemPath::parse(&work.queued.notification.resource);
+    let integration = parts.directory.integration_by_id(connection.integration);
+    let (Ok(path), Some(integration)) = (path, integration) else {
+        // Ingest accepts only paths that can be read, and an integration outlives its connections.
+        tracing::error!(
+            seq = seq.0,
+            "a queued notification does not fit what is configured: it leads to no event"
+        );
+        return finish(parts, seq, Vec::new(), Contact::NotAsked).await;
+    };
+    let access = access(&integration, connection.tenant_id.to_string());
+    let started = parts.clock.monotonic();
+    let answer = parts
+        .graph
+        .fetch(&access, &path, parts.config.max_object_bytes)
+        .await;
+    let took = parts.clock.monotonic().saturating_sub(started);
+    parts.metrics.fetched(look::counted(&answer), took);
+    credentials::note(
+        &*parts.store,
+        &parts.directory,
+        &*parts.clock,
+        connection,
+        answer.as_ref().err(),
+    )
+    .await;
+    if let Err(error) = &answer {
+        tracing::debug!(seq = seq.0, %error, "a changed item could not be fetched");
+    }
+    let graph = look::contact(&answer);
+    let now = parts.clock.now();
+    match look::judge(&mut work, answer, now) {
+        Seen::Found(found) => {
+            let events = events(parts, &work.queued.notification, connection, &found);
+            finish(parts, seq, events, graph).await
+        }
+        Seen::LookAgain(wait) => Ended {
+            graph,
+            next: Next::Again {
+                due_at: now + wait,
+                work: Some(work),
+            },
+        },
+        Seen::PutOff { retry_after } => {
+            let step = FIRST_BACKOFF
+                .saturating_mul(1 << work.queued.failures.min(16))
+                .min(LONGEST_BACKOFF);
+            let jittered = step.mul_f64(0.8 + 0.4 * parts.entropy.fraction());
+            let due_at = now + jittered.max(retry_after.unwrap_or_default());
+            put_off(parts, seq, due_at).await;
+            again(graph, due_at)
+        }
+    }
+}
+
+/// The events of what was found, and who is to get them.
+fn events(
+    parts: &EnrichParts,
+    notification: &Notification,
+    connection: &Connection,
+    found: &Found,
+) -> Vec<NewEvent> {
+    let kind = ItemPath::parse(&notification.resource).map(|path| path.kind());
+    let trigger = kind
+        .ok()
+        .and_then(|kind| event::trigger(kind, found.change));
+    let Some(trigger) = trigger else {
+        return Vec::new();
+    };
+    let event = event::make(
+        &parts.ids,
+        parts.clock.now(),
+        notification,
+        connection,
+        trigger,
+        found,
+    );
+    let deliveries = parts
+        .directory
+        .tables()
+        .webhooks_wanting(connection.environment, connection.id, trigger)
+        .map(|webhook| NewDelivery {
+            id: parts.ids.next(),
+            webhook: webhook.id,
+        })
+        .collect();
+    vec![NewEvent { event, deliveries }]
+}
+
+async fn finish(parts: &EnrichParts, seq: Seq, events: Vec<NewEvent>, graph: Contact) -> Ended {
+    let webhooks: Vec<WebhookId> = events
+        .iter()
+        .flat_map(|new| &new.deliveries)
+        .map(|delivery| delivery.webhook)
+        .collect();
+    let count = events.len() as u64;
+    match parts.store.finish_notification(seq, events).await {
+        Ok(true) => {
+            parts.metrics.events(count);
+            parts.deliver.webhooks(webhooks);
+            finished(graph)
+        }
+        Ok(false) => finished(graph),
+        Err(error) => {
+            let now = parts.clock.now();
+            if error.is_transient() {
+                tracing::debug!(seq = seq.0, %error, "an event could not be stored: it is tried again");
+                return again(graph, now + STORE_PAUSE);
+            }
+            if matches!(error, StoreError::Missing { .. }) && count > 0 {
+                // The connection was removed meanwhile: what it would have told goes with it.
+                return Box::pin(finish(parts, seq, Vec::new(), graph)).await;
+            }
+            tracing::error!(seq = seq.0, %error, "an event cannot be stored: it is tried again later");
+            put_off(parts, seq, now + MISHAP).await;
+            again(graph, now + MISHAP)
+        }
+    }
+}
+
+/// The connection is not in the directory: it has been removed, or the directory has not heard of it yet.
+async fn orphaned(parts: &EnrichParts, seq: Seq, connection: ConnectionId) -> Ended {
+    match parts.store.connection(connection).await {
+        Ok(None) => finish(parts, seq, Vec::new(), Contact::NotAsked).await,
+        found => {
+            if found.is_ok() {
+                // A refresh that fails is repeated by the directory.
+                let _ = parts
+                    .directory
+                    .refresh(Change::Connection(connection))
+                    .await;
+            }
+            again(Contact::NotAsked, parts.clock.now() + STORE_PAUSE)
+        }
+    }
+}
+
+/// Gives a held notification its verdict.
+async fn settle(parts: &EnrichParts, work: Box<Work>) -> Ended {
+    let now = parts.clock.now();
+    let seq = work.queued.seq;
+    let settled = held::settle(&parts.directory.tables(), work.queued, now);
+    let next = match parts.store.settle_held(seq, settled).await {
+        Ok(Verdict::Accepted) => Next::Settled,
+        Ok(_) => Next::Finished,
+        Err(error) => {
+            tracing::warn!(seq = seq.0, %error, "a held notification could not be settled: it is tried again");
+            let wait = if error.is_transient() {
+                STORE_PAUSE
+            } else {
+                MISHAP
+            };
+            Next::Again {
+                due_at: now + wait,
+                work: None,
+            }
+        }
+    };
+    Ended {
+        graph: Contact::NotAsked,
+        next,
+    }
+}
+
+/// Records that an item is put off. Should that fail, it only comes back earlier after a restart.
+async fn put_off(parts: &EnrichParts, seq: Seq, due_at: Timestamp) {
+    if let Err(error) = parts.store.postpone_notification(seq, due_at).await {
+        tracing::warn!(seq = seq.0, %error, "it could not be recorded that a notification is put off");
+    }
+}
+
+fn finished(graph: Contact) -> Ended {
+    Ended {
+        graph,
+        next: Next::Finished,
+    }
+}
+
+fn again(graph: Contact, due_at: Timestamp) -> Ended {
+    Ended {
+        graph,
+        next: Next::Again { due_at, work: None },
+    }
+}

@@ -1,0 +1,401 @@
+//! Enriching: each accepted notification becomes an event with the changed object inside.
+//!
+//! The queue is in the store; memory holds the data of a limited number of its items, and of all others that were read
+//! only their place. Items of one resource go one after the other, others side by side; a tenant that does not answer
+//! holds up nobody else.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | `backlog` | what of the queue is in memory: order per resource, when it is due |
+//! | `lanes` | whose turn it is to ask Graph: limits per mailbox and tenant, fairness |
+//! | `breaker` | when a tenant's Graph is left alone |
+//! | `look` | asking Graph for an item, and what the answer means |
+//! | `event` | the event's trigger and bytes |
+//! | `item` | one item from the queue to the end |
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures_util::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
+use tidings_domain::{Clock, Entropy, Ids, Timestamp, clock::within, config::EnrichConfig};
+use tidings_graph::client::GraphClient;
+use tidings_storage::{
+    Store, StoreError,
+    record::{QueuedNotification, Seq},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{deliver::Hint, directory::Directory, metrics::EnrichMetrics, wake::Wake};
+
+mod backlog;
+mod breaker;
+mod event;
+mod item;
+mod lanes;
+mod look;
+
+#[cfg(test)]
+mod tests;
+
+use backlog::{Backlog, Turn, Work};
+use item::{Ended, Route};
+use lanes::{Lanes, Limits, Slot};
+
+/// How many notifications are read at once.
+const PAGE: u32 = 512;
+/// Of how many notifications all data may be in memory: about 1 KiB each, more for large ones.
+const MOST_LOADED: usize = 2_048;
+/// Of how many notifications the place may be in memory, some 80 bytes each. The rest waits in the store.
+const MOST_KNOWN: usize = 500_000;
+/// How many notifications that need no fetch may be on their way into the store: they share its commits.
+const MOST_QUICK: usize = 1_024;
+/// A loop that was not woken looks by itself this often: a wake-up is a hint, not a promise.
+const LOOK_ANYWAY: Duration = Duration::from_secs(15);
+/// The pause after the store could not be read or written.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+/// How long a stop waits for what is under way. It is all in the store, so that no more is needed.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Makes events of notifications. Clones are the same stage.
+#[derive(Clone, Debug)]
+pub struct Enrich {
+    parts: Arc<EnrichParts>,
+}
+
+/// What [`Enrich`] works with.
+#[derive(Debug)]
+pub struct EnrichParts {
+    /// Where the queue is.
+    pub store: Arc<dyn Store>,
+    /// Whose data it is and who asks for it.
+    pub directory: Arc<Directory>,
+    /// Asks Graph.
+    pub graph: GraphClient,
+    /// Its time.
+    pub clock: Arc<dyn Clock>,
+    /// Its randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Makes ids.
+    pub ids: Arc<Ids>,
+    /// What it counts.
+    pub metrics: EnrichMetrics,
+    /// Its limits.
+    pub config: EnrichConfig,
+    /// Wakes it.
+    pub wake: Wake,
+    /// Is told which webhooks have new deliveries.
+    pub deliver: Hint,
+}
+
+impl Enrich {
+    /// A stage made of these parts.
+    pub fn new(parts: EnrichParts) -> Self {
+        Self {
+            parts: Arc::new(parts),
+        }
+    }
+
+    /// Works through the queue until `stop`. Begins with what the last run left.
+    pub async fn run(&self, stop: &CancellationToken) {
+        let mut run = Run::new(Arc::clone(&self.parts));
+        run.work(stop).await;
+        // What is under way ends or is done again: nothing here is the truth.
+        let _ = within(&*self.parts.clock, LAST_WORDS, run.drain()).await;
+        self.parts.metrics.in_memory.set(0);
+        self.parts.metrics.in_flight.set(0);
+    }
+}
+
+/// What ends while the loop runs.
+enum Done {
+    /// The next part of the queue.
+    Page(Result<Vec<QueuedNotification>, StoreError>),
+    /// The pause after the queue could not be read.
+    Paused,
+    /// The data of places whose turn it is.
+    Loaded(Vec<Turn>, Result<Vec<QueuedNotification>, StoreError>),
+    /// What was held and is accepted now.
+    Settled(Vec<QueuedNotification>),
+    /// One item, for now or for good.
+    Item(Turn, Option<Slot>, Ended),
+}
+
+type Running = std::pin::Pin<Box<dyn Future<Output = Done> + Send>>;
+
+/// One run of the loop.
+struct Run {
+    parts: Arc<EnrichParts>,
+    backlog: Backlog,
+    lanes: Lanes,
+    running: FuturesUnordered<Running>,
+    /// The last place that was read.
+    cursor: Seq,
+    /// There may be more behind the cursor.
+    more: bool,
+    /// A page is being read, or will be after a pause.
+    reading: bool,
+    /// When the last page was asked for, on the monotonic clock.
+    read_at: Duration,
+    /// Places whose turn it is and whose data is not here.
+    to_load: Vec<Turn>,
+    loading: bool,
+    /// Items under way that need no fetch.
+    quick: usize,
+}
+
+impl Run {
+    fn new(parts: Arc<EnrichParts>) -> Self {
+        let limits = Limits {
+            fetches: parts.config.concurrency.max(1),
+            per_mailbox: parts.config.per_mailbox.max(1),
+        };
+        Self {
+            backlog: Backlog::new(MOST_LOADED),
+            lanes: Lanes::new(limits, Arc::clone(&parts.entropy)),
+            running: FuturesUnordered::new(),
+            cursor: Seq::default(),
+            more: true,
+            reading: false,
+            read_at: parts.clock.monotonic(),
+            to_load: Vec::new(),
+            loading: false,
+            quick: 0,
+            parts,
+        }
+    }
+
+    async fn work(&mut self, stop: &CancellationToken) {
+        let parts = Arc::clone(&self.parts);
+        loop {
+            self.begin();
+            let sleep = self.sleep();
+            tokio::select! {
+                () = stop.cancelled() => return,
+                Some(done) = self.running.next(), if !self.running.is_empty() => self.end(done),
+                () = parts.wake.wait(), if !self.more => self.more = true,
+                () = sleep => {}
+            }
+            // Under load many end together: they need not go through the wait above one by one.
+            while let Some(Some(done)) = self.running.next().now_or_never() {
+                self.end(done);
+            }
+        }
+    }
+
+    /// Lets what is under way end.
+    async fn drain(&mut self) {
+        while self.running.next().await.is_some() {}
+    }
+
+    /// Begins all that can begin now.
+    fn begin(&mut self) {
+        for turn in self.backlog.due(self.parts.clock.now()) {
+            self.dispatch(turn);
+        }
+        let now = self.parts.clock.monotonic();
+        while let Some(slot) = self.lanes.next(now) {
+            self.start(slot.turn, Some(slot));
+        }
+        self.more |= now.saturating_sub(self.read_at) >= LOOK_ANYWAY;
+        if !self.loading && !self.to_load.is_empty() {
+            self.load();
+        }
+        if self.wants_page() {
+            self.read_page();
+        }
+        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let metrics = &self.parts.metrics;
+        metrics.in_memory.set(gauge(self.backlog.len()));
+        metrics.in_flight.set(gauge(self.lanes.in_flight()));
+    }
+
+    /// Reading goes on while there is room for data, and beyond that while fetches could be made that nobody asks for:
+    /// what fills the memory may all be of one busy mailbox.
+    fn wants_page(&self) -> bool {
+        self.more
+            && !self.reading
+            && self.quick < MOST_QUICK
+            && self.backlog.len() < MOST_KNOWN
+            && (self.backlog.loaded() < MOST_LOADED / 2 || self.lanes.has_room())
+    }
+
+    fn read_page(&mut self) {
+        self.reading = true;
+        self.read_at = self.parts.clock.monotonic();
+        let (store, after) = (Arc::clone(&self.parts.store), self.cursor);
+        self.running.push(Box::pin(async move {
+            Done::Page(store.queued_notifications(after, PAGE).await)
+        }));
+    }
+
+    fn load(&mut self) {
+        self.loading = true;
+        let turns = self
+            .to_load
+            .split_off(self.to_load.len().saturating_sub(256));
+        let store = Arc::clone(&self.parts.store);
+        self.running.push(Box::pin(async move {
+            let places = turns.iter().map(|turn| turn.seq).collect();
+            let read = store.queued_notifications_at(places).await;
+            Done::Loaded(turns, read)
+        }));
+    }
+
+    fn end(&mut self, done: Done) {
+        match done {
+            Done::Page(Ok(page)) => {
+                self.reading = false;
+                self.more = !page.is_empty();
+                for queued in page {
+                    self.cursor = self.cursor.max(queued.seq);
+                    self.take_in(queued);
+                }
+            }
+            Done::Page(Err(error)) => {
+                tracing::warn!(%error, "the queue of notifications cannot be read: it is tried again");
+                let clock = Arc::clone(&self.parts.clock);
+                self.running.push(Box::pin(async move {
+                    clock.sleep(STORE_PAUSE).await;
+                    Done::Paused
+                }));
+            }
+            Done::Paused => self.reading = false,
+            Done::Settled(found) => found.into_iter().for_each(|queued| self.take_in(queued)),
+            Done::Loaded(turns, read) => self.loaded(turns, read),
+            Done::Item(turn, slot, ended) => self.item_ended(turn, slot, ended),
+        }
+    }
+
+    fn take_in(&mut self, queued: QueuedNotification) {
+        let now = self.parts.clock.now();
+        if let Some(turn) = self.backlog.push(Work::new(queued), now) {
+            self.dispatch(turn);
+        }
+    }
+
+    /// It is this item's turn: to be done at once, to queue for Graph, or to be read again.
+    fn dispatch(&mut self, turn: Turn) {
+        let Some(work) = self.backlog.get(turn.seq) else {
+            self.to_load.push(turn);
+            return;
+        };
+        match Route::of(&work.queued.notification) {
+            Route::Fetch {
+                connection,
+                mailbox,
+            } => {
+                let slot = Slot {
+                    turn,
+                    connection,
+                    mailbox,
+                };
+                if self.lanes.push(slot, self.parts.clock.monotonic()) {
+                    // It will not be asked for soon: its data need not wait with it.
+                    self.backlog.unload(turn.seq);
+                }
+            }
+            Route::Quick => self.start(turn, None),
+        }
+    }
+
+    fn start(&mut self, turn: Turn, slot: Option<Slot>) {
+        if slot.is_none() {
+            self.quick += 1;
+        }
+        let work = self.backlog.take(turn.seq);
+        let parts = Arc::clone(&self.parts);
+        self.running.push(Box::pin(async move {
+            let run = AssertUnwindSafe(item::run(&parts, turn.seq, work)).catch_unwind();
+            let ended = run.await.unwrap_or_else(|_| {
+                tracing::error!(
+                    seq = turn.seq.0,
+                    "a notification could not be enriched because of an error in the program: it is tried again"
+                );
+                Ended::panicked(parts.clock.now())
+            });
+            Done::Item(turn, slot, ended)
+        }));
+    }
+
+    fn loaded(&mut self, turns: Vec<Turn>, read: Result<Vec<QueuedNotification>, StoreError>) {
+        self.loading = false;
+        let now = self.parts.clock.now();
+        let found = match read {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!(%error, "queued notifications cannot be read: it is tried again");
+                for turn in turns {
+                    self.backlog.again(turn, now + STORE_PAUSE, None);
+                }
+                return;
+            }
+        };
+        for queued in found {
+            self.backlog.put(Work::new(queued));
+        }
+        for turn in turns {
+            if self.backlog.get(turn.seq).is_some() {
+                self.dispatch(turn);
+            } else {
+                // No longer queued.
+                self.finished(turn, now);
+            }
+        }
+    }
+
+    fn item_ended(&mut self, turn: Turn, slot: Option<Slot>, ended: Ended) {
+        match slot {
+            None => self.quick -= 1,
+            Some(slot) => {
+                let now = self.parts.clock.monotonic();
+                for waiting in self.lanes.finished(&slot, ended.graph, now) {
+                    self.backlog.unload(waiting);
+                }
+            }
+        }
+        let now = self.parts.clock.now();
+        match ended.next {
+            item::Next::Again { due_at, work } => self.backlog.again(turn, due_at, work),
+            item::Next::Finished => self.finished(turn, now),
+            item::Next::Settled => {
+                self.finished(turn, now);
+                // It has got its resource meanwhile, and with it another place in the order.
+                let store = Arc::clone(&self.parts.store);
+                let clock = Arc::clone(&self.parts.clock);
+                self.running
+                    .push(Box::pin(read_settled(store, clock, turn.seq)));
+            }
+        }
+    }
+
+    fn finished(&mut self, turn: Turn, now: Timestamp) {
+        if let Some(next) = self.backlog.finish(turn, now) {
+            self.dispatch(next);
+        }
+    }
+
+    /// Until something is due by itself.
+    fn sleep(&self) -> tidings_domain::clock::Sleep {
+        let clock = &self.parts.clock;
+        let mut wait = LOOK_ANYWAY;
+        if let Some(due) = self.backlog.next_due() {
+            wait = wait.min(clock.now().until(due));
+        }
+        if let Some(at) = self.lanes.next_probe() {
+            wait = wait.min(at.saturating_sub(clock.monotonic()));
+        }
+        clock.sleep(wait)
+    }
+}
+
+/// Reads a held item again that has just been accepted. It must not get lost, so it is tried until it works.
+async fn read_settled(store: Arc<dyn Store>, clock: Arc<dyn Clock>, seq: Seq) -> Done {
+    loop {
+        match store.queued_notifications_at(vec![seq]).await {
+            Ok(found) => return Done::Settled(found),
+            Err(error) => {
+                tracing::warn!(%error, "a queued notification cannot be read: it is tried again");
+                clock.sleep(STORE_PAUSE).await;
+            }
+        }
+    }
+}
