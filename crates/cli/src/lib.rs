@@ -12,6 +12,7 @@
 //! | [`receiver`] | a receiver of deliveries, and the check of their signatures |
 //! | [`output`], [`exit`] | what people and programs get to see; how the process ends |
 //! | [`secret_input`], [`signals`], [`telemetry`] | secrets in, signals in, logs out |
+//! | [`address`], [`context`] | addresses as they are told; what a command runs with |
 //! | [`reference`] | writes the pages under `docs/reference` |
 
 use std::{collections::BTreeMap, ffi::OsString, sync::Arc};
@@ -19,6 +20,7 @@ use std::{collections::BTreeMap, ffi::OsString, sync::Arc};
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use tidings_domain::{clock::SystemClock, entropy::SystemEntropy};
 
+pub mod address;
 pub mod arguments;
 pub mod client;
 pub mod commands;

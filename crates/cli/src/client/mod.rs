@@ -57,8 +57,8 @@ pub struct ServerArguments {
         default_value = "tidings-data"
     )]
     pub data_dir: PathBuf,
-    /// The environment to work in, for a key that opens all of them; without it the first one
-    #[arg(long, env = "TIDINGS_ENVIRONMENT", value_name = "ID")]
+    /// The environment to work in (its id or name), for a key that opens all of them; without it the first one
+    #[arg(long, env = "TIDINGS_ENVIRONMENT", value_name = "ENVIRONMENT")]
     pub environment: Option<String>,
 }
 

@@ -1,10 +1,11 @@
 //! The commands, one folder a noun and one file a verb.
 //!
-//! What `list`, `show` and `delete` do is the same for every noun and stands in [`list`], [`show`] and [`delete`]; a
+//! What `list`, `show` and `delete` do is the same for every noun and stands in [`list`], [`show`], [`act`] and [`delete`]; a
 //! noun says where the API has it and which of its members a table shows.
 
 use crate::output::Column;
 
+pub mod act;
 pub mod connection;
 pub mod create;
 pub mod delete;

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 pub mod verify;
 
-use verify::{Signatures, Verified, Wrong};
+use verify::{Scheme, Wrong};
 
 /// Larger than any event that the gateway makes by default.
 const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
@@ -34,7 +34,7 @@ pub struct Arrival {
     /// When it had been read.
     pub received_at: Timestamp,
     /// Whether it is signed with our secret; if not, nothing in it is to be believed.
-    pub verdict: Result<Verified, Wrong>,
+    pub verdict: Result<Vec<Scheme>, Wrong>,
     /// The event's id, from the header `webhook-id`.
     pub id: Option<String>,
     /// Which attempt it says it is.
@@ -132,9 +132,7 @@ async fn receive(
         );
     };
     let received_at = app.clock.now();
-    let signatures = Signatures::from_headers(&headers);
-    let verdict = verify::verify(secret, &signatures, &body)
-        .and_then(|verified| verify::fresh(&signatures, received_at).map(|()| verified));
+    let verdict = verify::verify(secret, &headers, &body, Some(received_at));
     let answer = match &verdict {
         Ok(_) => (app.status, String::new()),
         Err(wrong) => (StatusCode::UNAUTHORIZED, format!("{wrong}\n")),
@@ -148,7 +146,7 @@ async fn receive(
 
 fn arrival(
     received_at: Timestamp,
-    verdict: Result<Verified, Wrong>,
+    verdict: Result<Vec<Scheme>, Wrong>,
     headers: &HeaderMap,
     body: &Bytes,
 ) -> Arrival {

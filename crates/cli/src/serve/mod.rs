@@ -1,12 +1,26 @@
 //! `tidings serve`.
 
-use std::path::PathBuf;
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
+use owo_colors::OwoColorize;
+use serde::Serialize;
+use tidings_domain::ids::EnvironmentId;
 
-use crate::{context::Context, exit::Failure, telemetry};
+use self::node::Node;
+use crate::{
+    context::Context,
+    exit::{Exit, Failure},
+    output::Output,
+    signals::Signals,
+    telemetry,
+};
 
 mod config;
+pub(crate) mod node;
 
 /// What differs from the configuration's file and environment.
 #[derive(Args, Clone, Debug)]
@@ -31,11 +45,64 @@ pub struct Serve {
     pub log_format: Option<String>,
 }
 
+/// The first line: what others script against.
+#[derive(Debug, Serialize)]
+struct First<'a> {
+    listening: SocketAddr,
+    environment_id: EnvironmentId,
+    admin_key_file: &'a Path,
+}
+
 impl Serve {
-    /// Runs the gateway until somebody asks it to stop.
+    /// Runs the gateway until somebody asks it to stop. A second signal ends it at once.
     pub async fn run(&self, context: &Context) -> Result<(), Failure> {
         let config = config::load(self, context)?;
         telemetry::start(&config.log)?;
-        Ok(())
+        let mut signals = Signals::listen()?;
+        let needs_public_url = config.server.public_url.is_none();
+        let node = tokio::select! {
+            node = Node::start(config, &context.clock, &context.entropy) => node?,
+            () = signals.next() => return Err(Failure::new(Exit::Failed, "stopped while starting")),
+        };
+        tell(&node, needs_public_url, context.output)?;
+        tracing::info!(address = %node.address(), "listening");
+
+        signals.next().await;
+        tracing::info!("stopping: what is under way may finish");
+        tokio::select! {
+            stopped = node.stop() => {
+                tracing::info!(?stopped, "stopped");
+                Ok(())
+            }
+            () = signals.next() => Err(Failure::new(
+                Exit::Failed,
+                "stopped at the second signal, with work under way: it is taken up again at the next start",
+            )),
+        }
     }
+}
+
+/// Says where it is and what to do next.
+fn tell(node: &Node, needs_public_url: bool, output: Output) -> Result<(), Failure> {
+    let (address, key_file) = (node.address(), node.admin_key_file());
+    if output.is_json() {
+        return Ok(output.value(&First {
+            listening: address,
+            environment_id: node.environment(),
+            admin_key_file: &key_file,
+        })?);
+    }
+    output.line(&format!(
+        "Listening at {}",
+        format!("http://{address}").bold()
+    ))?;
+    output.line(&format!("The admin key is in {}", key_file.display()))?;
+    if needs_public_url {
+        output.line(
+            "Graph cannot reach this address from outside: `--public-url https://…` says under which URL it can",
+        )?;
+    }
+    Ok(output.line(
+        "Next: `tidings integration create --key microsoft --client-id ID --client-secret-file FILE`",
+    )?)
 }

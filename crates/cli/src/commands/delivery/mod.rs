@@ -4,7 +4,7 @@ use clap::{Args, Subcommand, builder::PossibleValuesParser};
 use tidings_domain::delivery::DeliveryState;
 
 use super::{
-    Noun,
+    Noun, act,
     list::{self, List},
     show::Show,
 };
@@ -14,7 +14,6 @@ use crate::{
     output::{Column, Style},
 };
 
-pub mod redeliver;
 pub mod show;
 
 const NOUN: Noun = Noun {
@@ -93,14 +92,14 @@ impl Delivery {
         match self {
             Self::List(arguments) => {
                 let filters = [
-                    ("webhook_id", arguments.webhook.clone()),
-                    ("event_id", arguments.event.clone()),
+                    ("webhook", arguments.webhook.clone()),
+                    ("event", arguments.event.clone()),
                     ("state", arguments.state.clone()),
                 ];
                 list::list(&NOUN, &arguments.list, &filters, context).await
             }
             Self::Show(arguments) => show::show(arguments, context).await,
-            Self::Redeliver(arguments) => redeliver::redeliver(arguments, context).await,
+            Self::Redeliver(arguments) => act::act(&NOUN, arguments, "redeliver", context).await,
         }
     }
 }

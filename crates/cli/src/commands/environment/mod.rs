@@ -43,11 +43,11 @@ const NOUN: Noun = Noun {
 pub enum Environment {
     /// List environments
     List(List),
-    /// Show one environment
+    /// Show one environment; ID is its id or its name
     Show(Show),
     /// Make an environment: an isolated space with its own keys and everything below
     Create(create::Create),
-    /// Delete an environment that has no integrations and no webhooks
+    /// Delete an environment that has no integrations and no webhooks; ID is its id or its name
     Delete(Delete),
 }
 

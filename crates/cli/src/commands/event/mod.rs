@@ -75,7 +75,7 @@ impl Event {
         match self {
             Self::List(arguments) => {
                 let filters = [
-                    ("connection_id", arguments.connection.clone()),
+                    ("connection", arguments.connection.clone()),
                     (
                         "trigger",
                         arguments.trigger.map(|trigger| trigger.to_string()),

@@ -6,6 +6,7 @@ use super::{
     Noun,
     delete::{self, Delete},
     list::{self, List},
+    show::{self, Show},
 };
 use crate::{
     context::Context,
@@ -57,6 +58,8 @@ const NOUN: Noun = Noun {
 pub enum Key {
     /// List API keys, newest first; the keys themselves are not kept
     List(List),
+    /// Show one API key; the key itself is not kept
+    Show(Show),
     /// Make an API key; it is shown once
     Create(create::Create),
     /// Delete an API key: it opens nothing from then on
@@ -68,6 +71,7 @@ impl Key {
     pub async fn run(&self, context: &Context) -> Result<(), Failure> {
         match self {
             Self::List(arguments) => list::list(&NOUN, arguments, &[], context).await,
+            Self::Show(arguments) => show::show(&NOUN, arguments, context).await,
             Self::Create(arguments) => create::create(arguments, context).await,
             Self::Delete(arguments) => delete::delete(&NOUN, arguments, context).await,
         }

@@ -79,7 +79,7 @@ impl Notification {
             Self::List(arguments) => {
                 let filters = [
                     ("integration", arguments.integration.clone()),
-                    ("connection_id", arguments.connection.clone()),
+                    ("connection", arguments.connection.clone()),
                     ("verdict", arguments.verdict.clone()),
                 ];
                 list::list(&NOUN, &arguments.list, &filters, context).await

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::{
-    Noun,
+    Noun, act,
     delete::{self, Delete},
     list::{self, List},
     show::{self, Show},
@@ -63,6 +63,8 @@ pub enum Subscription {
     Show(Show),
     /// Ask Graph for the changes of a resource, and keep asking
     Create(create::Create),
+    /// Renew a subscription now, instead of when it is due
+    Renew(Show),
     /// Delete a subscription, here and at Graph
     Delete(Delete),
     /// Show what can be subscribed to: paths, change types, how long Graph keeps a subscription
@@ -85,11 +87,12 @@ impl Subscription {
     pub async fn run(&self, context: &Context) -> Result<(), Failure> {
         match self {
             Self::List(arguments) => {
-                let filters = [("connection_id", arguments.connection.clone())];
+                let filters = [("connection", arguments.connection.clone())];
                 list::list(&NOUN, &arguments.list, &filters, context).await
             }
             Self::Show(arguments) => show::show(&NOUN, arguments, context).await,
             Self::Create(arguments) => create::create(arguments, context).await,
+            Self::Renew(arguments) => act::act(&NOUN, arguments, "renew", context).await,
             Self::Delete(arguments) => delete::delete(&NOUN, arguments, context).await,
             Self::Resources => resources::resources(context),
         }

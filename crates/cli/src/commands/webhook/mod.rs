@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::{
-    Noun,
+    Noun, act,
     delete::{self, Delete},
     list::{self, List},
     show::{self, Show},
@@ -16,7 +16,6 @@ use crate::{
 
 pub mod create;
 pub mod server;
-pub mod switch;
 pub mod triggers;
 pub mod update;
 pub mod verify;
@@ -86,8 +85,8 @@ impl Webhook {
             Self::Show(arguments) => show::show(&NOUN, arguments, context).await,
             Self::Create(arguments) => create::create(arguments, context).await,
             Self::Update(arguments) => update::update(arguments, context).await,
-            Self::Enable(arguments) => switch::switch(arguments, "enable", context).await,
-            Self::Disable(arguments) => switch::switch(arguments, "disable", context).await,
+            Self::Enable(arguments) => act::act(&NOUN, arguments, "enable", context).await,
+            Self::Disable(arguments) => act::act(&NOUN, arguments, "disable", context).await,
             Self::Delete(arguments) => delete::delete(&NOUN, arguments, context).await,
             Self::Triggers => triggers::triggers(context),
             Self::Server(arguments) => server::serve(arguments, context).await,

@@ -111,7 +111,7 @@ struct Line<'a> {
 
 fn print(arrival: &Arrival, context: &Context) -> Result<(), Failure> {
     let (schemes, reason): (&[Scheme], _) = match &arrival.verdict {
-        Ok(verified) => (&verified.schemes, None),
+        Ok(schemes) => (schemes, None),
         Err(wrong) => (&[], Some(wrong.to_string())),
     };
     if context.output.is_json() {

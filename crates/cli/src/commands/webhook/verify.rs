@@ -7,14 +7,16 @@ use std::{
 };
 
 use clap::Args;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use owo_colors::OwoColorize;
 use serde_json::json;
 use tidings_domain::Secret;
+use tidings_pipeline::signature::{ID, PLAIN_SIGNATURE, STANDARD_SIGNATURE, TIMESTAMP};
 
 use crate::{
     context::Context,
     exit::{Exit, Failure},
-    receiver::verify::{self, Scheme, Signatures},
+    receiver::verify::{self, Scheme},
     secret_input::SecretInput,
 };
 
@@ -63,24 +65,21 @@ pub fn verify(arguments: &Verify, context: &Context) -> Result<(), Failure> {
         variable: "TIDINGS_WEBHOOK_SECRET",
     }
     .required(context)?;
-    let signatures = signatures(arguments)?;
+    let headers = headers(arguments)?;
     let body = payload(&arguments.payload_file)?;
 
-    match verify::verify(&secret, &signatures, &body) {
-        Ok(verified) => {
-            let stale = verify::fresh(&signatures, context.clock.now()).err();
+    match verify::verify(&secret, &headers, &body, None) {
+        Ok(schemes) => {
+            let now = context.clock.now();
+            let stale = verify::verify(&secret, &headers, &body, Some(now)).err();
             if context.output.is_json() {
                 return Ok(context.output.value(&json!({
                     "verified": true,
-                    "schemes": verified.schemes,
+                    "schemes": schemes,
                     "fresh": stale.is_none(),
                 }))?);
             }
-            let by: Vec<&str> = verified
-                .schemes
-                .iter()
-                .map(|scheme| name(*scheme))
-                .collect();
+            let by: Vec<&str> = schemes.into_iter().map(name).collect();
             context.output.line(&format!(
                 "{} by {}",
                 "verified".green().bold(),
@@ -112,30 +111,42 @@ const fn name(scheme: Scheme) -> &'static str {
     }
 }
 
-fn signatures(arguments: &Verify) -> Result<Signatures, Failure> {
-    let mut signatures = Signatures::default();
+fn headers(arguments: &Verify) -> Result<HeaderMap, Failure> {
+    let mut headers = HeaderMap::new();
+    let mut insert = |name: &str, value: &str| {
+        let parsed = (
+            HeaderName::from_bytes(name.trim().as_bytes()),
+            HeaderValue::from_str(value.trim()),
+        );
+        let (Ok(name), Ok(value)) = parsed else {
+            return Err(
+                Failure::new(Exit::Usage, format!("`{name}: {value}` is no header"))
+                    .hint("write `--header 'name: value'`"),
+            );
+        };
+        headers.insert(name, value);
+        Ok(())
+    };
     for header in &arguments.headers {
-        let (name, value) = header.split_once(':').ok_or_else(|| {
-            Failure::new(Exit::Usage, format!("`{header}` is no header"))
-                .hint("write `--header 'name: value'`")
-        })?;
-        signatures.set(name, value);
+        let (name, value) = header.split_once(':').unwrap_or((header, ""));
+        insert(name, value)?;
     }
     if let Some(id) = &arguments.id {
-        signatures.id = Some(id.clone());
+        insert(ID.as_str(), id)?;
     }
     if let Some(timestamp) = &arguments.timestamp {
-        signatures.timestamp = Some(timestamp.clone());
+        insert(TIMESTAMP.as_str(), timestamp)?;
     }
     if let Some(signature) = &arguments.signature {
         // Every entry of `webhook-signature` has a version and a comma; hex has none.
-        if signature.contains(',') {
-            signatures.standard = Some(signature.clone());
+        let name = if signature.contains(',') {
+            STANDARD_SIGNATURE
         } else {
-            signatures.plain = vec![signature.trim().to_owned()];
-        }
+            PLAIN_SIGNATURE
+        };
+        insert(name.as_str(), signature)?;
     }
-    Ok(signatures)
+    Ok(headers)
 }
 
 fn payload(path: &Path) -> Result<Vec<u8>, Failure> {

@@ -1,0 +1,150 @@
+//! One node: store, gateway and HTTP faces, from configuration to stop.
+
+use std::{
+    fmt::Display,
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tidings_domain::{Clock, Entropy, config::Config, ids::EnvironmentId};
+use tidings_egress::{AddressPolicy, Egress};
+use tidings_pipeline::{
+    gateway::{Gateway, Parts},
+    supervisor::Stopped,
+};
+use tidings_storage::{
+    Store,
+    sqlite::{SqliteOptions, SqliteStore},
+};
+use tokio::net::TcpListener;
+use url::Url;
+
+use crate::{
+    address::reachable,
+    exit::{Exit, Failure},
+};
+
+/// Where clients on the same machine read the address listened on.
+const ADDRESS_FILE: &str = "server.addr";
+/// Where the first admin key is.
+const KEY_FILE: &str = "admin.key";
+
+/// A node that listens and works.
+#[derive(Debug)]
+pub(crate) struct Node {
+    address: SocketAddr,
+    environment: EnvironmentId,
+    data_dir: PathBuf,
+    store: Arc<dyn Store>,
+    gateway: Arc<Gateway>,
+}
+
+impl Node {
+    /// Starts all of it. When this returns, requests are answered.
+    pub(crate) async fn start(
+        config: Config,
+        clock: &Arc<dyn Clock>,
+        entropy: &Arc<dyn Entropy>,
+    ) -> Result<Self, Failure> {
+        let listen = config.server.listen;
+        let listener = TcpListener::bind(listen).await.map_err(|error| {
+            cannot(&format!("listen at {listen}"), &error)
+                .hint("is another program there? `--listen` chooses another address")
+        })?;
+        let address = listener.local_addr()?;
+        let data_dir = std::path::absolute(&config.store.data_dir)
+            .map_err(|error| cannot("use the data folder", &error))?;
+        let store = SqliteStore::open(SqliteOptions {
+            store: config.store.clone(),
+            ingest: config.ingest.clone(),
+            clock: Arc::clone(clock),
+            entropy: Arc::clone(entropy),
+        })
+        .await
+        .map_err(|error| cannot("open the store", &error))?;
+        let store: Arc<dyn Store> = Arc::new(store);
+        let egress = |allow: &[ipnet::IpNet]| {
+            Egress::new(AddressPolicy::new(allow.to_vec()), Arc::clone(clock))
+                .map_err(|error| cannot("make an HTTP client", &error))
+        };
+        let gateway = Gateway::start(Parts {
+            store: Arc::clone(&store),
+            clock: Arc::clone(clock),
+            entropy: Arc::clone(entropy),
+            graph_egress: egress(&config.egress.allow_graph)?,
+            webhook_egress: egress(&config.egress.allow)?,
+            public_url: public_url(&config, address)?,
+            config,
+        })
+        .await
+        .map_err(|error| cannot("start the gateway", &error))?;
+        let environment = gateway
+            .manage
+            .first_start(&data_dir)
+            .await
+            .map_err(|error| cannot("prepare the data folder", &error))?;
+        tidings_server::start(&gateway, listener);
+        let node = Self {
+            address,
+            environment: environment.id,
+            data_dir,
+            store,
+            gateway,
+        };
+        node.write_address()
+            .map_err(|error| cannot("write to the data folder", &error))?;
+        Ok(node)
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its default environment.
+    pub(crate) fn environment(&self) -> EnvironmentId {
+        self.environment
+    }
+
+    /// Its data folder, absolute.
+    pub(crate) fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// The file with the admin key that was made at the first start.
+    pub(crate) fn admin_key_file(&self) -> PathBuf {
+        self.data_dir.join(KEY_FILE)
+    }
+
+    /// Takes nothing new, lets what is under way finish within the configured time, and closes the store.
+    pub(crate) async fn stop(&self) -> Stopped {
+        // From here on another program may get the address, and is not to be sent the admin key. If the file cannot be
+        // removed, nobody can read it either, or it was gone.
+        let _ = fs::remove_file(self.data_dir.join(ADDRESS_FILE));
+        let stopped = self.gateway.stop().await;
+        self.store.close().await;
+        stopped
+    }
+
+    /// Whole or not at all: a client may read at any moment.
+    fn write_address(&self) -> io::Result<()> {
+        let unfinished = self.data_dir.join(format!("{ADDRESS_FILE}.new"));
+        fs::write(&unfinished, self.address.to_string())?;
+        fs::rename(&unfinished, self.data_dir.join(ADDRESS_FILE))
+    }
+}
+
+/// Under which URL Graph reaches this node. Unset, only a Graph on this machine can.
+fn public_url(config: &Config, address: SocketAddr) -> Result<Url, Failure> {
+    match &config.server.public_url {
+        Some(url) => Ok(url.clone()),
+        None => Url::parse(&format!("http://{}/", reachable(address)))
+            .map_err(|error| cannot("use the address listened on", &error)),
+    }
+}
+
+fn cannot(what: &str, error: &dyn Display) -> Failure {
+    Failure::new(Exit::Failed, format!("cannot {what}: {error}"))
+}
