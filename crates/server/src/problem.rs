@@ -352,4 +352,30 @@ mod tests {
             assert!(!told.contains("/secret/path"), "{told}");
         }
     }
+
+    #[test]
+    fn what_graph_refuses_and_what_it_cannot_do_now_are_told_apart() {
+        let wait = Some(Duration::from_millis(1_500));
+        for (error, status, retry_after) in [
+            (CallError::NotFound, StatusCode::UNPROCESSABLE_ENTITY, None),
+            (
+                CallError::Throttled { retry_after: wait },
+                StatusCode::BAD_GATEWAY,
+                Some("2"),
+            ),
+            (
+                CallError::Unavailable {
+                    detail: "no route".to_owned(),
+                    retry_after: None,
+                },
+                StatusCode::BAD_GATEWAY,
+                None,
+            ),
+        ] {
+            let response = Problem::from(ManageError::Graph(error)).into_response();
+            assert_eq!(response.status(), status);
+            let told = response.headers().get(header::RETRY_AFTER);
+            assert_eq!(told.map(|value| value.to_str().unwrap()), retry_after);
+        }
+    }
 }

@@ -7,7 +7,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Method};
 use tidings_domain::Entropy;
 use tracing::Instrument as _;
 
@@ -39,10 +39,19 @@ pub(crate) async fn name(
         id = id.to_str().unwrap_or_default(),
         method = request.method().as_str(),
         route,
+        // Filled in by whoever finds out.
+        key.id = tracing::field::Empty,
     );
+    let looks = matches!(*request.method(), Method::GET | Method::HEAD);
     async {
         let mut response = next.run(request).await;
-        tracing::debug!(status = response.status().as_u16(), "answered");
+        let status = response.status().as_u16();
+        if looks {
+            tracing::debug!(status, "answered");
+        } else {
+            // Who has changed what is worth a line.
+            tracing::info!(status, "answered");
+        }
         response.headers_mut().insert(HEADER, id);
         response
     }

@@ -8,7 +8,11 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, HeaderName, Method, header, request::Parts};
-use tidings_domain::{environment::Environment, ids::EnvironmentId, key::Scope};
+use tidings_domain::{
+    environment::Environment,
+    ids::EnvironmentId,
+    key::{ApiKey, Scope},
+};
 use tidings_pipeline::gateway::Gateway;
 
 use crate::problem::{Code, Problem};
@@ -71,16 +75,21 @@ async fn access(gateway: &Gateway, headers: &HeaderMap) -> Result<Access, Proble
             "send an API key in the header `authorization: Bearer tdk_…`",
         )
     })?;
+    // A key goes with its environment, also where it is still remembered.
+    let lives = |key: &ApiKey| {
+        key.environment
+            .is_none_or(|id| gateway.directory.environment(id).is_some())
+    };
+    let key = gateway.manage.key(text).await?.filter(lives);
     let key =
-        gateway.manage.key(text).await?.ok_or_else(|| {
-            Problem::new(Code::Unauthorized, "there is no such API key (any more)")
-        })?;
+        key.ok_or_else(|| Problem::new(Code::Unauthorized, "there is no such API key (any more)"))?;
+    tracing::Span::current().record("key.id", tracing::field::display(key.id));
     let named = match headers.get(ENVIRONMENT) {
         None => None,
         Some(name) => Some(name.to_str().map_err(|_| {
             Problem::new(
                 Code::InvalidParameter,
-                "the header `tidings-environment` is no text",
+                "the header `tidings-environment` has characters beyond ASCII: give the environment's id",
             )
         })?),
     };

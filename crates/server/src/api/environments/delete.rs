@@ -39,6 +39,29 @@ mod tests {
     use crate::api::testing::Api;
 
     #[tokio::test]
+    async fn its_keys_go_with_an_environment() {
+        let api = Api::start().await;
+        api.admin()
+            .make("/v1/environments", json!({ "name": "prod" }))
+            .await;
+        let key = json!({ "name": "k", "scope": "admin" });
+        let key = api.admin().within("prod").make("/v1/keys", key).await;
+        let holder = api.caller(key["key"].as_str().unwrap());
+        assert_eq!(holder.get("/v1/events").await.status, StatusCode::OK);
+        // Not even an administrator of the environment removes it.
+        assert_eq!(
+            holder.delete("/v1/environments/prod").await.status,
+            StatusCode::FORBIDDEN
+        );
+        let answer = api.admin().delete("/v1/environments/prod").await;
+        assert_eq!(answer.status, StatusCode::NO_CONTENT);
+        assert_eq!(
+            holder.get("/v1/events").await.status,
+            StatusCode::UNAUTHORIZED
+        );
+    }
+
+    #[tokio::test]
     async fn only_an_empty_environment_is_removed() {
         let api = Api::start().await;
         api.admin()
