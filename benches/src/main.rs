@@ -1,1 +1,104 @@
-fn main() {}
+//! Benchmarks of the hot paths, each beside a bare baseline in the same run, so that its result is a ratio.
+//!
+//! Absolute figures say little on a shared machine; the ratio of two runs taken one after the other does.
+
+mod bare;
+mod bodies;
+mod deliver;
+mod e2e;
+mod gateway;
+mod http1;
+mod ingest;
+mod load;
+mod process;
+mod quantiles;
+mod report;
+mod sink;
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+
+/// Benchmarks of Tidings. Each prints its result beside a bare baseline of the same run.
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// Notifications answered 202 after their commit, beside a server that only parses and answers.
+    Ingest(Settings),
+    /// A backlog of deliveries sent out, beside a client that only signs and sends.
+    Deliver(Settings),
+    /// From Graph's POST to a signed delivery, beside a pipeline without a store.
+    E2e(Settings),
+    /// The baseline of `ingest`, as a process of its own.
+    #[command(hide = true)]
+    BareServer,
+    /// The baseline of `e2e`, as a process of its own.
+    #[command(hide = true)]
+    BarePipeline {
+        /// Where to send.
+        #[arg(long)]
+        sink: SocketAddr,
+    },
+    /// The baseline of `deliver`, as a process of its own.
+    #[command(hide = true)]
+    BareClient {
+        /// Where to send.
+        #[arg(long)]
+        sink: SocketAddr,
+        /// How many requests.
+        #[arg(long)]
+        count: u64,
+        /// How many at one time.
+        #[arg(long)]
+        concurrency: usize,
+    },
+}
+
+#[derive(Args, Clone, Debug)]
+struct Settings {
+    /// The `tidings` binary to measure.
+    #[arg(long, env = "TIDINGS_BIN", default_value = "target/release/tidings")]
+    tidings: PathBuf,
+    /// Seconds of each measurement.
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// Connections of the load generator.
+    #[arg(long, default_value_t = 64)]
+    connections: usize,
+    /// Rounds; the baseline is measured in each, and medians are printed.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Where the gateway keeps its store; a folder in the system's temporary one by default.
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Settings {
+    fn span(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    match Arguments::parse().bench {
+        Bench::Ingest(settings) => ingest::run(&settings).await,
+        Bench::Deliver(settings) => deliver::run(&settings).await,
+        Bench::E2e(settings) => e2e::run(&settings).await,
+        Bench::BareServer => bare::server().await,
+        Bench::BarePipeline { sink } => bare::pipeline(sink).await,
+        Bench::BareClient {
+            sink,
+            count,
+            concurrency,
+        } => bare::client(sink, count, concurrency).await,
+    }
+}

@@ -1,0 +1,354 @@
+//! A gateway to measure: the real binary, connected to an emulated tenant, with a subscription.
+
+use std::{net::SocketAddr, process::Stdio, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, header};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tidings_domain::{Clock, clock::SystemClock};
+use tidings_egress::{AddressPolicy, Egress, OnCap, Request};
+use tokio::process::Command;
+use url::Url;
+
+use crate::{Settings, bodies::Subject, load::Target, process::Process, sink::Sink};
+
+/// A gateway and the emulator it is connected to.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    pub(crate) process: Process,
+    emulator: Process,
+    folder: TempDir,
+    tidings: std::path::PathBuf,
+    address: SocketAddr,
+    api_key: String,
+    client: Egress,
+    subscription: Value,
+    notification_path: String,
+    client_state: String,
+    connection: String,
+}
+
+impl Gateway {
+    /// Starts both, connects the first tenant and subscribes to its first user's events.
+    pub(crate) async fn start(
+        settings: &Settings,
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
+        let folder = match &settings.data_dir {
+            Some(parent) => tempfile::tempdir_in(parent)?,
+            None => tempfile::tempdir()?,
+        };
+        let data_dir = folder.path().join("data");
+        let loopback = r#"["127.0.0.0/8"]"#.to_owned();
+        let mut variables = vec![
+            ("TIDINGS__EGRESS__ALLOW", loopback.clone()),
+            ("TIDINGS__EGRESS__ALLOW_GRAPH", loopback),
+            ("TIDINGS__LOG__LEVEL", "warn".to_owned()),
+        ];
+        variables.extend(
+            environment
+                .iter()
+                .map(|(name, value)| (*name, (*value).to_owned())),
+        );
+        let emulator = Process::start(
+            &settings.tidings,
+            &["emulator", "--listen", "127.0.0.1:0", "--json"],
+            &[],
+        )
+        .await?;
+        let data = data_dir.to_str().context("a folder with a readable name")?;
+        let serve = [
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--data-dir",
+            data,
+            "--json",
+        ];
+        let process = Process::start(&settings.tidings, &serve, &variables).await?;
+        let address: SocketAddr = text(&process.hello, "listening")?
+            .trim_start_matches("http://")
+            .parse()?;
+        let api_key = std::fs::read_to_string(text(&process.hello, "admin_key_file")?)?
+            .trim()
+            .to_owned();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let client = Egress::new(AddressPolicy::new(vec!["127.0.0.0/8".parse()?]), clock)?;
+        let mut gateway = Self {
+            process,
+            emulator,
+            folder,
+            tidings: settings.tidings.clone(),
+            address,
+            api_key,
+            client,
+            subscription: Value::Null,
+            notification_path: String::new(),
+            client_state: String::new(),
+            connection: String::new(),
+        };
+        gateway.connect().await?;
+        Ok(gateway)
+    }
+
+    async fn connect(&mut self) -> anyhow::Result<()> {
+        let emulator = self.emulator.hello.clone();
+        let (url, tenant) = (text(&emulator, "url")?, text(&emulator, "tenant_id")?);
+        let secret_file = self.folder.path().join("secret");
+        std::fs::write(&secret_file, text(&emulator, "client_secret")?)?;
+        let secret_file = secret_file
+            .to_str()
+            .context("a folder with a readable name")?;
+        let integration = self
+            .tidings(&[
+                "integration",
+                "create",
+                "--key",
+                "bench",
+                "--client-id",
+                text(&emulator, "client_id")?,
+                "--client-secret-file",
+                secret_file,
+                "--login-url",
+                url,
+                "--graph-url",
+                url,
+            ])
+            .await?;
+        let connection = self
+            .tidings(&[
+                "connection",
+                "create",
+                "--integration",
+                "bench",
+                "--tenant-id",
+                tenant,
+            ])
+            .await?;
+        let resource = format!("users/{}/events", self.user()?);
+        self.connection = text(&connection, "id")?.to_owned();
+        self.subscription = self
+            .tidings(&[
+                "subscription",
+                "create",
+                "--connection",
+                &self.connection,
+                "--resource",
+                &resource,
+                "--change-types",
+                "created,updated,deleted",
+            ])
+            .await?;
+        self.notification_path = Url::parse(text(&integration, "notification_url")?)?
+            .path()
+            .to_owned();
+        self.client_state = self.read_client_state().await?;
+        Ok(())
+    }
+
+    /// Runs a command of the binary against this gateway and reads its answer.
+    pub(crate) async fn tidings(&self, arguments: &[&str]) -> anyhow::Result<Value> {
+        let output = Command::new(&self.tidings)
+            .args(arguments)
+            .args(["--url", &format!("http://{}", self.address), "--json"])
+            .env("TIDINGS_API_KEY", &self.api_key)
+            .stdin(Stdio::null())
+            .output()
+            .await?;
+        let (out, err) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
+        anyhow::ensure!(
+            output.status.success(),
+            "tidings {}: {out}{err}",
+            arguments.join(" ")
+        );
+        Ok(serde_json::from_str(out.trim())?)
+    }
+
+    /// Registers a webhook for all calendar events; its id.
+    pub(crate) async fn webhook(&self, sink: &Sink) -> anyhow::Result<String> {
+        let url = format!("http://{}/hook", sink.address);
+        let triggers = "event.created,event.updated,event.deleted";
+        let webhook = self
+            .tidings(&[
+                "webhook",
+                "create",
+                "--url",
+                &url,
+                "--triggers",
+                triggers,
+                "--description",
+                "bench",
+            ])
+            .await?;
+        Ok(text(&webhook, "id")?.to_owned())
+    }
+
+    /// Where to send notifications of `change`, about events that exist nowhere.
+    pub(crate) fn target(&self, change: &'static str, size: u64) -> anyhow::Result<Target> {
+        let subject = Subject {
+            subscription: text(&self.subscription, "graph_id")?.to_owned(),
+            client_state: self.client_state.clone(),
+            tenant: text(&self.emulator.hello, "tenant_id")?.to_owned(),
+            user: self.user()?.to_owned(),
+            change,
+            events: Vec::new(),
+        };
+        Ok(Target {
+            address: self.address,
+            path: self.notification_path.clone(),
+            subject,
+            size,
+        })
+    }
+
+    /// Creates `count` events in the watched calendar, before any webhook exists; their ids.
+    pub(crate) async fn create_events(&self, count: usize) -> anyhow::Result<Vec<String>> {
+        let path = format!("v1.0/users/{}/events", self.user()?);
+        let mut events = Vec::with_capacity(count);
+        for number in 0..count {
+            let body = json!({
+                "subject": format!("Meeting {number}"),
+                "start": { "dateTime": "2026-11-23T09:00:00.0000000", "timeZone": "UTC" },
+                "end": { "dateTime": "2026-11-23T10:00:00.0000000", "timeZone": "UTC" },
+                "body": { "contentType": "text", "content": "An agenda of some length. ".repeat(20) },
+            });
+            let answer = self.graph(Method::POST, &path, Some(&body)).await?;
+            events.push(text(&answer, "id")?.to_owned());
+        }
+        Ok(events)
+    }
+
+    async fn read_client_state(&self) -> anyhow::Result<String> {
+        let path = format!(
+            "v1.0/subscriptions/{}",
+            text(&self.subscription, "graph_id")?
+        );
+        Ok(text(&self.graph(Method::GET, &path, None).await?, "clientState")?.to_owned())
+    }
+
+    async fn graph(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Value> {
+        let token = self.token().await?;
+        let url = Url::parse(text(&self.emulator.hello, "url")?)?.join(path)?;
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            header::AUTHORIZATION,
+            HeaderValue::from_str(&format!("Bearer {token}"))?,
+        );
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+        let body = body
+            .map(|body| Bytes::from(body.to_string()))
+            .unwrap_or_default();
+        self.send(method, url, headers, body).await
+    }
+
+    async fn token(&self) -> anyhow::Result<String> {
+        let hello = &self.emulator.hello;
+        let url = Url::parse(text(hello, "url")?)?
+            .join(&format!("{}/oauth2/v2.0/token", text(hello, "tenant_id")?))?;
+        let form: String = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("client_id", text(hello, "client_id")?)
+            .append_pair("client_secret", text(hello, "client_secret")?)
+            .append_pair("scope", "https://graph.microsoft.com/.default")
+            .append_pair("grant_type", "client_credentials")
+            .finish();
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/x-www-form-urlencoded"),
+        );
+        let answer = self
+            .send(Method::POST, url, headers, Bytes::from(form))
+            .await?;
+        Ok(text(&answer, "access_token")?.to_owned())
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        url: Url,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> anyhow::Result<Value> {
+        let deadline = Duration::from_secs(10);
+        let request = Request {
+            method,
+            url,
+            headers,
+            body,
+            deadline,
+            answer_cap: 1 << 20,
+            on_cap: OnCap::Fail,
+        };
+        let answer = self.client.send(request).await?;
+        let text = String::from_utf8_lossy(&answer.body);
+        anyhow::ensure!(
+            answer.status.is_success(),
+            "the emulator answered {}: {text}",
+            answer.status
+        );
+        Ok(serde_json::from_slice(&answer.body)?)
+    }
+
+    fn user(&self) -> anyhow::Result<&str> {
+        text(&self.emulator.hello["users"][0], "id")
+    }
+
+    /// Waits until no accepted notification waits for enrich.
+    pub(crate) async fn wait_until_enriched(&self, clock: &SystemClock) -> anyhow::Result<()> {
+        for _ in 0..600 {
+            if self.queued_notifications().await? == 0 {
+                return Ok(());
+            }
+            clock.sleep(Duration::from_millis(500)).await;
+        }
+        anyhow::bail!("the notifications were not enriched within five minutes")
+    }
+
+    /// How many accepted notifications wait for enrich, by the gateway's own metrics.
+    async fn queued_notifications(&self) -> anyhow::Result<u64> {
+        let url = Url::parse(&format!("http://{}/metrics", self.address))?;
+        let request = Request {
+            method: Method::GET,
+            url,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            deadline: Duration::from_secs(10),
+            answer_cap: 1 << 20,
+            on_cap: OnCap::Fail,
+        };
+        let answer = self.client.send(request).await?;
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("tidings_store_queued_notifications "));
+        Ok(line
+            .context("the gateway counts what waits for enrich")?
+            .trim()
+            .parse()?)
+    }
+
+    /// Ends both.
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        self.process.kill().await?;
+        self.emulator.kill().await
+    }
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> anyhow::Result<&'a str> {
+    value[name]
+        .as_str()
+        .with_context(|| format!("no `{name}` in {value}"))
+}
