@@ -13,6 +13,7 @@
 //! | [`signature`] | how deliveries are signed and verified |
 //! | [`enrich`] | fetches what changed and makes events of it |
 //! | [`manage`] | what the management API's verbs do beyond the store |
+//! | [`subscribe`] | makes, renews and removes Graph's subscriptions |
 //! | [`wake`] | the hint from one stage to the next |
 //! | [`supervisor`] | keeps loops alive, and ends them in two steps |
 //! | [`metrics`] | what is counted and measured |
@@ -26,5 +27,6 @@ pub mod ingest;
 pub mod manage;
 pub mod metrics;
 pub mod signature;
+pub mod subscribe;
 pub mod supervisor;
 pub mod wake;

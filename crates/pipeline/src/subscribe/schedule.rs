@@ -1,0 +1,86 @@
+//! When a row is looked at next.
+
+use std::time::Duration;
+
+use tidings_domain::{Entropy, Timestamp};
+use tidings_graph::CallError;
+
+/// The wait after the first failure; it doubles with each.
+const FIRST: Duration = Duration::from_secs(2);
+/// The longest wait while the cause may end by itself.
+const LONGEST: Duration = Duration::from_mins(10);
+/// The shortest and longest wait while credentials are broken: a person has to mend that.
+const BROKEN: (Duration, Duration) = (Duration::from_mins(1), Duration::from_hours(1));
+/// What Graph refuses for good is tried again after this, in case somebody has mended the cause.
+const REFUSED: Duration = Duration::from_hours(24);
+
+/// When a subscription that lives until `expires_at` is renewed: at about half of the life left, so that one renewal
+/// after the other may fail for a long time. Never later than a third before the end.
+pub(super) fn renewal(now: Timestamp, expires_at: Timestamp, entropy: &dyn Entropy) -> Timestamp {
+    let left = now.until(expires_at);
+    now + left.mul_f64(0.45 + 0.1 * entropy.fraction())
+}
+
+/// When to try again after `failures` in a row, this one included.
+pub(super) fn retry(
+    now: Timestamp,
+    failures: u32,
+    error: &CallError,
+    entropy: &dyn Entropy,
+) -> Timestamp {
+    let (first, longest) = match error {
+        CallError::Credentials { .. } => BROKEN,
+        _ => (FIRST, LONGEST),
+    };
+    let step = first
+        .saturating_mul(1 << failures.saturating_sub(1).min(16))
+        .min(longest);
+    let jittered = step.mul_f64(0.8 + 0.4 * entropy.fraction());
+    now + jittered.max(error.retry_after().unwrap_or_default())
+}
+
+/// When to try again what Graph refuses for good.
+pub(super) fn after_refusal(now: Timestamp, entropy: &dyn Entropy) -> Timestamp {
+    now + REFUSED.mul_f64(0.9 + 0.2 * entropy.fraction())
+}
+
+#[cfg(test)]
+mod tests {
+    use tidings_domain::entropy::SeededEntropy;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(0);
+
+    #[test]
+    fn renewal_lies_around_the_half_and_before_the_last_third() {
+        let entropy = SeededEntropy::new(1);
+        for minutes in [45, 60, 4_230, 10_000] {
+            let life = Duration::from_mins(minutes);
+            for _ in 0..100 {
+                let wait = NOW.until(renewal(NOW, NOW + life, &entropy));
+                assert!(
+                    (life.mul_f64(0.44)..=life * 2 / 3).contains(&wait),
+                    "{wait:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn retries_come_later_each_time_and_honour_the_server() {
+        let entropy = SeededEntropy::new(1);
+        let down = CallError::Unavailable {
+            detail: String::new(),
+            retry_after: None,
+        };
+        let wait = |failures, error: &CallError| NOW.until(retry(NOW, failures, error, &entropy));
+        assert!(wait(1, &down) < Duration::from_secs(3));
+        assert!(wait(5, &down) > Duration::from_secs(20));
+        assert!(wait(1_000, &down) <= LONGEST.mul_f64(1.2));
+        let throttled = CallError::Throttled {
+            retry_after: Some(Duration::from_mins(20)),
+        };
+        assert_eq!(wait(1, &throttled), Duration::from_mins(20));
+    }
+}
