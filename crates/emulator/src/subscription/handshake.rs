@@ -27,6 +27,8 @@ pub(super) async fn validate(world: &World, url: &Url, request: Uuid) -> Result<
         header::CONTENT_TYPE,
         HeaderValue::from_static("text/plain; charset=utf-8"),
     );
+    // An empty body is still a body: the service's client says so.
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
     let answer = world
         .egress
         .send(Request {

@@ -1,0 +1,15 @@
+//! The emulator over real TCP, on a clock that stands still: one binary, so that it links once.
+
+mod kit;
+
+mod control;
+mod delivery;
+mod faults;
+mod handshake;
+mod lifecycle;
+mod mail;
+mod payload;
+mod signin;
+mod subscriptions;
+mod tls;
+mod users;
