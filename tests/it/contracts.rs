@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 use testkit::{
     binary,
-    cli::Cli,
+    cli::{Cli, Ended},
     collection::{Subscribed, collection},
     emulator::Emulator,
     gateway::{Gateway, Settings},
@@ -68,6 +68,13 @@ impl Shell {
             .run(&[arguments, &["--json"]].concat())
             .await
             .json()
+    }
+
+    /// Without a terminal nobody can be asked, so the command wants to hear it beforehand.
+    async fn delete(&self, noun: &str, id: &str) -> Ended {
+        let unasked = self.cli.run(&[noun, "delete", id]).await;
+        assert_eq!(unasked.code, 2, "{unasked:?}");
+        self.cli.run(&[noun, "delete", id, "--yes", "--json"]).await
     }
 
     async fn connection(&self, tenant: usize) -> Value {
@@ -250,20 +257,11 @@ async fn a_subscription_can_be_asked_for_and_deleted_at_graph_too() {
     assert_eq!(listed["value"][0]["id"], subscription["graph_id"]);
 
     // What still has something below it is not deleted.
-    let refused = shell
-        .cli
-        .run(&["connection", "delete", text(&connection, "id"), "--json"])
-        .await;
+    let refused = shell.delete("connection", text(&connection, "id")).await;
     assert_eq!(refused.code, 1, "{refused:?}");
 
     shell
-        .cli
-        .run(&[
-            "subscription",
-            "delete",
-            text(&subscription, "id"),
-            "--json",
-        ])
+        .delete("subscription", text(&subscription, "id"))
         .await
         .ok();
     wait::until("the deletion at Graph", || async {
@@ -275,13 +273,11 @@ async fn a_subscription_can_be_asked_for_and_deleted_at_graph_too() {
     })
     .await;
     shell
-        .cli
-        .run(&["connection", "delete", text(&connection, "id"), "--json"])
+        .delete("connection", text(&connection, "id"))
         .await
         .ok();
     shell
-        .cli
-        .run(&["integration", "delete", "microsoft-oauth2-cc", "--json"])
+        .delete("integration", "microsoft-oauth2-cc")
         .await
         .ok();
 }
@@ -406,11 +402,7 @@ async fn keys_open_what_their_scope_says() {
         !listed.to_string().contains(text(&key, "key")),
         "a key is shown once"
     );
-    shell
-        .cli
-        .run(&["key", "delete", text(&key, "id")])
-        .await
-        .ok();
+    shell.delete("key", text(&key, "id")).await.ok();
     assert_eq!(
         reader.run(&["webhook", "list"]).await.code,
         4,
