@@ -22,11 +22,6 @@ const ORPHANS: &[(&str, &str)] = &[
         "an attempt has no delivery",
         "SELECT seq FROM attempts a WHERE NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.seq = a.delivery_seq)",
     ),
-    (
-        "a held notification is not in the queue, so it waits for ever",
-        "SELECT seq FROM notifications n WHERE verdict = 'held'
-             AND NOT EXISTS (SELECT 1 FROM queue q WHERE q.seq = n.seq)",
-    ),
 ];
 
 impl SqliteStore {

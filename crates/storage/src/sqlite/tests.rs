@@ -10,8 +10,38 @@ use tidings_domain::{
     environment::Environment,
 };
 
+use async_trait::async_trait;
+
 use super::{SqliteOptions, SqliteStore};
-use crate::Store as _;
+use crate::{
+    Store,
+    contract::{Backend, Parts, contract_tests},
+};
+
+/// A folder that goes with the test.
+struct Folder(tempfile::TempDir);
+
+#[async_trait]
+impl Backend for Folder {
+    async fn open(&self, parts: Parts) -> Arc<dyn Store> {
+        let Parts {
+            mut store,
+            ingest,
+            clock,
+            entropy,
+        } = parts;
+        store.data_dir = self.0.path().to_owned();
+        let options = SqliteOptions {
+            store,
+            ingest,
+            clock,
+            entropy,
+        };
+        Arc::new(SqliteStore::open(options).await.unwrap())
+    }
+}
+
+contract_tests!(contract, Folder(tempfile::tempdir().unwrap()));
 
 fn options(folder: &Path) -> SqliteOptions {
     let Config {

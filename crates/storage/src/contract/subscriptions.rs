@@ -1,0 +1,152 @@
+//! Subscriptions.
+
+use tidings_domain::{connection::Connection, subscription::SubscriptionState};
+
+use super::{World, make::all};
+use crate::{StoreError, record::SubscriptionUpdate};
+
+async fn connection(world: &World) -> Connection {
+    let tenant = world.tenant("dev").await;
+    world
+        .store
+        .connection(tenant.connection)
+        .await
+        .unwrap()
+        .unwrap()
+}
+
+pub(crate) async fn a_subscription_reads_back_with_its_secret(world: World) {
+    let connection = connection(&world).await;
+    let one = world.subscription(&connection, "users/u/events");
+    let two = world.subscription(&connection, "users/u/messages");
+    world.store.create_subscription(one.clone()).await.unwrap();
+    world.store.create_subscription(two.clone()).await.unwrap();
+    assert_eq!(
+        world.store.subscription(one.id).await.unwrap(),
+        Some(one.clone())
+    );
+    for (environment, of) in [
+        (None, None),
+        (Some(connection.environment), None),
+        (Some(connection.environment), Some(connection.id)),
+    ] {
+        let listed = world
+            .store
+            .subscriptions(environment, of, all())
+            .await
+            .unwrap();
+        assert_eq!(listed.items, [two.clone(), one.clone()]);
+    }
+    let elsewhere = world
+        .store
+        .subscriptions(Some(world.ids.environment()), None, all())
+        .await
+        .unwrap();
+    assert_eq!(elsewhere.items, []);
+}
+
+pub(crate) async fn the_same_wish_is_taken_once(world: World) {
+    let connection = connection(&world).await;
+    let one = world.subscription(&connection, "users/u/events");
+    world.store.create_subscription(one).await.unwrap();
+    let again = world
+        .store
+        .create_subscription(world.subscription(&connection, "users/u/events"))
+        .await;
+    assert!(
+        matches!(again, Err(StoreError::Conflict { .. })),
+        "{again:?}"
+    );
+    let mut other = world.subscription(&connection, "users/u/events");
+    other.change_types = "deleted".parse().unwrap();
+    world.store.create_subscription(other).await.unwrap();
+
+    let mut nowhere = world.subscription(&connection, "users/v/events");
+    nowhere.connection = world.ids.next();
+    let missing = world.store.create_subscription(nowhere).await;
+    assert!(
+        matches!(missing, Err(StoreError::Missing { .. })),
+        "{missing:?}"
+    );
+}
+
+pub(crate) async fn an_update_sets_what_the_loop_has_done(world: World) {
+    let connection = connection(&world).await;
+    let mut subscription = world.subscription(&connection, "users/u/events");
+    world
+        .store
+        .create_subscription(subscription.clone())
+        .await
+        .unwrap();
+    subscription.state = SubscriptionState::Active;
+    subscription.graph_id = Some("9ra9h".to_owned());
+    subscription.expires_at = Some(world.in_seconds(3_600));
+    subscription.due_at = world.in_seconds(1_800);
+    subscription.failures = 2;
+    subscription.last_error = Some("Graph was busy".to_owned());
+    subscription.renewed_at = Some(world.now());
+    let update = SubscriptionUpdate {
+        id: subscription.id,
+        state: subscription.state,
+        graph_id: subscription.graph_id.clone(),
+        expires_at: subscription.expires_at,
+        due_at: subscription.due_at,
+        failures: subscription.failures,
+        last_error: subscription.last_error.clone(),
+        renewed_at: subscription.renewed_at,
+    };
+    world
+        .store
+        .update_subscription(update.clone())
+        .await
+        .unwrap();
+    let found = world.store.subscription(subscription.id).await.unwrap();
+    assert_eq!(found, Some(subscription));
+    let missing = SubscriptionUpdate {
+        id: world.ids.next(),
+        ..update
+    };
+    let missing = world.store.update_subscription(missing).await;
+    assert!(
+        matches!(missing, Err(StoreError::Missing { .. })),
+        "{missing:?}"
+    );
+}
+
+pub(crate) async fn due_subscriptions_come_the_longest_due_first(world: World) {
+    let connection = connection(&world).await;
+    assert_eq!(world.store.next_due_subscription().await.unwrap(), None);
+    let mut made = Vec::new();
+    for (resource, due_in) in [("a", 20), ("b", 10), ("c", 30)] {
+        let mut subscription = world.subscription(&connection, resource);
+        subscription.due_at = world.in_seconds(due_in);
+        world
+            .store
+            .create_subscription(subscription.clone())
+            .await
+            .unwrap();
+        made.push(subscription);
+    }
+    assert_eq!(
+        world.store.next_due_subscription().await.unwrap(),
+        Some(made[1].due_at)
+    );
+    let due = |at, limit| world.store.due_subscriptions(at, limit);
+    assert_eq!(due(world.in_seconds(9), 10).await.unwrap(), []);
+    let both = due(world.in_seconds(20), 10).await.unwrap();
+    assert_eq!(both, [made[1].clone(), made[0].clone()]);
+    assert_eq!(
+        due(world.in_seconds(99), 1).await.unwrap(),
+        [made[1].clone()]
+    );
+}
+
+pub(crate) async fn a_removed_subscription_is_gone(world: World) {
+    let connection = connection(&world).await;
+    let one = world.subscription(&connection, "users/u/events");
+    world.store.create_subscription(one.clone()).await.unwrap();
+    assert!(world.store.delete_subscription(one.id).await.unwrap());
+    assert!(!world.store.delete_subscription(one.id).await.unwrap());
+    assert_eq!(world.store.subscription(one.id).await.unwrap(), None);
+    assert_eq!(world.store.next_due_subscription().await.unwrap(), None);
+}
