@@ -63,7 +63,7 @@ struct Tenant<'a> {
 #[derive(Debug, Serialize)]
 struct First<'a> {
     #[serde(flatten)]
-    first: Tenant<'a>,
+    tenant: Tenant<'a>,
     other_tenants: Vec<Tenant<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ca_file: Option<&'a Path>,
@@ -178,10 +178,10 @@ fn tell(
         return Err(Failure::new(Exit::Failed, "the emulator has no tenants"));
     };
     if output.is_json() {
-        let tenant = |tenant| Tenant { url, tenant };
+        let tell = |tenant| Tenant { url, tenant };
         return Ok(output.value(&First {
-            first: tenant(first),
-            other_tenants: others.iter().map(tenant).collect(),
+            tenant: tell(first),
+            other_tenants: others.iter().map(tell).collect(),
             ca_file,
         })?);
     }

@@ -7,6 +7,7 @@ use crate::{
     client::Client,
     context::Context,
     exit::{Exit, Failure},
+    output::Members,
 };
 
 /// Posts `body` to `path`, shows what was made and gives it back.
@@ -15,7 +16,7 @@ pub async fn create(
     path: &str,
     body: &Value,
     context: &Context,
-) -> Result<Value, Failure> {
+) -> Result<Members, Failure> {
     let answer = client.post(&[path], body).await?.ok_or_else(|| {
         Failure::new(
             Exit::Failed,
@@ -23,5 +24,5 @@ pub async fn create(
         )
     })?;
     show::print(&answer, context)?;
-    Ok(show::entry(&answer))
+    show::members(&answer)
 }

@@ -1,14 +1,14 @@
 //! `tidings <noun> show`.
 
 use clap::Args;
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 
 use super::Noun;
 use crate::{
     client::{Client, ServerArguments},
     context::Context,
-    exit::Failure,
-    output::record,
+    exit::{Exit, Failure},
+    output::{Members, record},
 };
 
 /// Which one is wanted.
@@ -34,10 +34,15 @@ pub(super) fn print(answer: &RawValue, context: &Context) -> Result<(), Failure>
     if context.output.is_json() {
         return Ok(context.output.raw(answer)?);
     }
-    Ok(context.output.line(&record(&entry(answer)))?)
+    Ok(context.output.line(&record(&members(answer)?))?)
 }
 
-/// An answer as a value.
-pub(super) fn entry(answer: &RawValue) -> Value {
-    serde_json::from_str(answer.get()).expect("invariant: a raw value was parsed once")
+/// The members of an answer.
+pub(super) fn members(answer: &RawValue) -> Result<Members, Failure> {
+    serde_json::from_str(answer.get()).map_err(|error| {
+        Failure::new(
+            Exit::Failed,
+            format!("the server's answer is no object: {error}"),
+        )
+    })
 }

@@ -112,7 +112,7 @@ async fn show(stage: &mut Stage, context: &Context) -> Result<(), Failure> {
     report::summary(
         output,
         &Summary {
-            is_summary: true,
+            last: true,
             expected: play.script.total(),
             arrived: play.script.arrived(),
             refused: play.refused,

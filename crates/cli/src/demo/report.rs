@@ -117,7 +117,7 @@ fn excerpt(data: &Value) -> String {
 #[derive(Debug, Serialize)]
 pub(super) struct Summary<'a> {
     #[serde(rename = "summary")]
-    pub(super) is_summary: bool,
+    pub(super) last: bool,
     pub(super) expected: usize,
     pub(super) arrived: usize,
     pub(super) refused: usize,

@@ -18,7 +18,7 @@ mod table;
 
 pub use json::one_line;
 pub use printable::printable;
-pub use record::{field, record};
+pub use record::{Members, field, record};
 pub use table::{Column, Style, table};
 
 /// Where a command writes, and how.

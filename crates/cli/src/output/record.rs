@@ -1,22 +1,59 @@
 //! One entry, member by member.
 
+use std::fmt;
+
 use owo_colors::OwoColorize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
 use serde_json::Value;
 
 use super::printable;
 
+/// An object whose members keep the order in which they came.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Members(pub Vec<(String, Value)>);
+
+impl Members {
+    /// Takes a member out.
+    pub fn take(&mut self, name: &str) -> Option<Value> {
+        let place = self.0.iter().position(|(member, _)| member == name)?;
+        Some(self.0.remove(place).1)
+    }
+}
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(InOrder)
+    }
+}
+
 /// `entry` as lines of name and value. Members that are objects come last, each as indented JSON.
-pub fn record(entry: &Value) -> String {
-    let Value::Object(members) = entry else {
-        return printable(&entry.to_string()).into_owned();
-    };
-    let width = members.keys().map(String::len).max().unwrap_or(0);
-    // The id is what people look for first; the rest has the order of the alphabet.
+pub fn record(entry: &Members) -> String {
+    let names = entry.0.iter().map(|(name, _)| name.len());
+    let width = names.max().unwrap_or(0);
     let mut lines: Vec<String> = Vec::new();
     let mut blocks: Vec<String> = Vec::new();
-    let id_first = members.iter().filter(|(name, _)| *name == "id");
-    let rest = members.iter().filter(|(name, _)| *name != "id");
-    for (name, value) in id_first.chain(rest) {
+    for (name, value) in &entry.0 {
         if value.is_object() {
             let pretty = serde_json::to_string_pretty(value).unwrap_or_default();
             blocks.push(format!("\n{}\n{}", name.bold(), printable(&pretty)));
@@ -74,11 +111,11 @@ mod tests {
     }
 
     #[test]
-    fn a_record_begins_with_the_id_and_ends_with_objects() {
-        let text = anstream::adapter::strip_str(&record(
-            &json!({"body": {"x": 1}, "created_at": "now", "id": "evt_1"}),
-        ))
-        .to_string();
+    fn a_record_keeps_its_order_and_ends_with_objects() {
+        let text = r#"{"id":"evt_1","body":{"x":1},"created_at":"now","a":1}"#;
+        let mut entry: Members = serde_json::from_str(text).unwrap();
+        assert_eq!(entry.take("a"), Some(json!(1)));
+        let text = anstream::adapter::strip_str(&record(&entry)).to_string();
         assert!(
             text.starts_with("id          evt_1\ncreated_at  now\n"),
             "{text}"

@@ -78,7 +78,8 @@ fn a_wrong_signature_is_1_and_says_why() {
     ]);
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(
-        ran.stderr.contains("`webhook-signature` does not match"),
+        ran.stderr
+            .contains("no entry of `webhook-signature` matches"),
         "{ran:?}"
     );
 

@@ -55,10 +55,8 @@ pub async fn show(arguments: &Show, context: &Context) -> Result<(), Failure> {
     if context.output.is_json() {
         return show::print(&answer, context);
     }
-    let mut delivery = show::entry(&answer);
-    let log = delivery
-        .as_object_mut()
-        .and_then(|members| members.remove("attempt_log"));
+    let mut delivery = show::members(&answer)?;
+    let log = delivery.take("attempt_log");
     context.output.line(&record(&delivery))?;
     match log {
         Some(Value::Array(attempts)) if !attempts.is_empty() => {

@@ -1,7 +1,7 @@
 //! `tidings subscription create`.
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use tidings_domain::resource::ChangeTypes;
 
 use crate::{
@@ -36,11 +36,14 @@ pub async fn create(arguments: &Create, context: &Context) -> Result<(), Failure
         "resource": arguments.resource,
         "change_types": arguments.change_types,
     });
-    let made = create::create(&client, "subscriptions", &body, context).await?;
-    match made["state"].as_str() {
+    let mut made = create::create(&client, "subscriptions", &body, context).await?;
+    let state = made.take("state");
+    match state.as_ref().and_then(Value::as_str) {
         Some(state @ ("failed" | "conflict")) => {
-            let why = made["last_error"]
-                .as_str()
+            let last_error = made.take("last_error");
+            let why = last_error
+                .as_ref()
+                .and_then(Value::as_str)
                 .unwrap_or("the server does not say why");
             Err(Failure::new(
                 Exit::Failed,
