@@ -6,13 +6,17 @@ use tidings_domain::{Clock, Entropy, Ids, config::Config};
 use tidings_egress::Egress;
 use tidings_graph::GraphClient;
 use tidings_storage::{Store, StoreError};
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::{
+    deliver::{self, Deliver, Hint},
     directory::Directory,
+    enrich::{Enrich, EnrichParts},
     ingest::Ingest,
     manage::{Manage, ManageParts},
     metrics::Metrics,
+    subscribe::{Subscribe, SubscribeParts},
     supervisor::{Stopped, Supervisor},
     wake::Wake,
 };
@@ -53,6 +57,8 @@ pub struct Gateway {
     pub ingest: Ingest,
     /// The management API's verbs.
     pub manage: Manage,
+    /// Makes and removes subscriptions.
+    pub subscribe: Subscribe,
     /// What it counts.
     pub metrics: Metrics,
     /// Runs its loops, and whatever else is to end with it.
@@ -75,8 +81,8 @@ impl Gateway {
         let supervisor = Supervisor::new(Arc::clone(&clock), metrics.supervisor.clone());
         let ids = Arc::new(Ids::new(Arc::clone(&clock), Arc::clone(&entropy)));
         let directory = Arc::new(Directory::load(Arc::clone(&store)).await?);
-        let (enrich, deliver) = (Wake::new(), Wake::new());
-        // Signing in and fetching share one client, and with it one cache of tokens.
+        let (enrich_wake, deliver_wake, deliver_hint) = (Wake::new(), Wake::new(), Hint::new());
+        // Signing in, fetching and subscribing share one client, and with it one cache of tokens.
         let graph = GraphClient::new(
             graph_egress,
             Arc::clone(&clock),
@@ -89,7 +95,7 @@ impl Gateway {
             Arc::clone(&clock),
             Arc::clone(&ids),
             metrics.ingest.clone(),
-            enrich.clone(),
+            enrich_wake.clone(),
             config.ingest.hold.0,
         );
         let manage = Manage::new(ManageParts {
@@ -100,8 +106,44 @@ impl Gateway {
             entropy: Arc::clone(&entropy),
             ids: Arc::clone(&ids),
             egress: config.egress.clone(),
+            public_url: public_url.clone(),
+            deliver: deliver_wake.clone(),
+        });
+        let subscribe = Subscribe::new(SubscribeParts {
+            store: Arc::clone(&store),
+            directory: Arc::clone(&directory),
+            graph: graph.clone(),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            ids: Arc::clone(&ids),
+            metrics: metrics.subscribe.clone(),
+            config: config.subscribe.clone(),
             public_url,
-            deliver: deliver.clone(),
+            wake: Wake::new(),
+        });
+        let enrich = Enrich::new(EnrichParts {
+            store: Arc::clone(&store),
+            directory: Arc::clone(&directory),
+            graph,
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            ids: Arc::clone(&ids),
+            metrics: metrics.enrich.clone(),
+            config: config.enrich.clone(),
+            wake: enrich_wake,
+            deliver: deliver_hint.clone(),
+        });
+        let deliver = Deliver::new(deliver::Parts {
+            store: Arc::clone(&store),
+            directory: Arc::clone(&directory),
+            egress: webhook_egress,
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            ids,
+            metrics: metrics.deliver.clone(),
+            config: config.deliver.clone(),
+            hint: deliver_hint,
+            wake: deliver_wake,
         });
         let gateway = Arc::new(Self {
             config,
@@ -111,26 +153,43 @@ impl Gateway {
             directory,
             ingest,
             manage,
+            subscribe: subscribe.clone(),
             metrics,
             supervisor,
         });
-        gateway.run_directory();
+        let directory = Arc::clone(&gateway.directory);
+        let clock = Arc::clone(&gateway.clock);
+        gateway.run("directory", directory, move |directory, stop| {
+            let clock = Arc::clone(&clock);
+            async move { directory.run(&*clock, &stop).await }
+        });
+        gateway.run("deliver", deliver, |deliver, stop| async move {
+            deliver.run(&stop).await
+        });
+        gateway.run("enrich", enrich, |enrich, stop| async move {
+            enrich.run(&stop).await
+        });
+        gateway.run("subscribe", subscribe, |subscribe, stop| async move {
+            subscribe.run(&stop).await
+        });
         Ok(gateway)
+    }
+
+    /// Keeps `run` running on `stage` until the gateway stops.
+    fn run<S, R, F>(&self, name: &'static str, stage: S, run: R)
+    where
+        S: Clone + Send + Sync + 'static,
+        R: Fn(S, CancellationToken) -> F + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let stop = self.supervisor.soft().clone();
+        self.supervisor
+            .spawn_loop(name, move || run(stage.clone(), stop.clone()));
     }
 
     /// Ends everything: lets what is under way finish, for the configured time at most. The store is still open then.
     pub async fn stop(&self) -> Stopped {
         let timeout: Duration = self.config.server.shutdown_timeout.0;
         self.supervisor.stop(timeout).await
-    }
-
-    fn run_directory(&self) {
-        let (directory, clock) = (Arc::clone(&self.directory), Arc::clone(&self.clock));
-        let stop = self.supervisor.soft().clone();
-        self.supervisor.spawn_loop("directory", move || {
-            let (directory, clock, stop) =
-                (Arc::clone(&directory), Arc::clone(&clock), stop.clone());
-            async move { directory.run(&*clock, &stop).await }
-        });
     }
 }
