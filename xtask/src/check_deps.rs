@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::{banned, house, shell};
+use crate::{banned, guarantees, house, shell};
 
 /// Each crate and what it may use of the others.
 const ARROWS: [(&str, &[&str]); 8] = [
@@ -59,7 +59,7 @@ const TOOLS: [&str; 3] = ["bench", "tests", "xtask"];
 /// Package name (without `tidings-`) → its normal dependencies by package name.
 type Graph = BTreeMap<String, Vec<String>>;
 
-/// Checks the arrows, the banned crates and the house rules; fails with every finding.
+/// Checks the arrows, the banned crates, the house rules and the tests that the guarantees name; fails with every finding.
 pub(crate) fn run() -> Result<()> {
     let metadata = shell::taken(&mut shell::cargo(&[
         "metadata",
@@ -71,6 +71,7 @@ pub(crate) fn run() -> Result<()> {
     let mut findings = findings(&graph);
     findings.extend(banned::findings()?);
     findings.extend(house::findings()?);
+    findings.extend(guarantees::findings()?);
     if findings.is_empty() {
         println!(
             "check-deps: {} packages, all arrows point down",

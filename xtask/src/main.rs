@@ -3,7 +3,7 @@
 //! | command | does |
 //! | --- | --- |
 //! | `cargo xtask test [--long]` | everything that must hold before a change goes in |
-//! | `cargo xtask check-deps` | the direction of the crates, the banned ones, the house rules on files |
+//! | `cargo xtask check-deps` | the direction of the crates, the banned ones, the house rules, the tests that guarantees name |
 //! | `cargo xtask generate [--check]` | the reference pages that come from the code |
 //! | `cargo xtask bench <name> …` | a benchmark, built for release |
 #![expect(
@@ -17,6 +17,7 @@ mod bench;
 mod check_deps;
 mod counts;
 mod generate;
+mod guarantees;
 mod house;
 mod shell;
 mod test;
