@@ -42,7 +42,8 @@ impl Emulator {
         face::router(Arc::clone(&self.world))
     }
 
-    /// Serves on `listener`, over TLS if there is an authority, until `shutdown` ends.
+    /// Serves on `listener`, over TLS if there is an authority, until `shutdown` ends. Then no more connections are
+    /// taken; [`Emulator::stop`] closes those that are open.
     pub async fn serve(
         &self,
         listener: TcpListener,

@@ -7,6 +7,7 @@ use std::sync::{
 
 use serde::{Deserialize, Serialize};
 use tidings_domain::{Entropy, entropy::SeededEntropy};
+use tokio::sync::watch;
 
 /// One thing that goes wrong on purpose, set by the control API.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -166,7 +167,7 @@ pub(crate) struct Faults {
     set: AtomicUsize,
     list: Mutex<Vec<Fault>>,
     entropy: SeededEntropy,
-    cleared: tokio::sync::Notify,
+    cleared: watch::Sender<()>,
 }
 
 impl Faults {
@@ -177,7 +178,7 @@ impl Faults {
             list: Mutex::default(),
             // Another stream than the directory's.
             entropy: SeededEntropy::new(seed ^ 0x6661_756c_7473),
-            cleared: tokio::sync::Notify::new(),
+            cleared: watch::Sender::new(()),
         }
     }
 
@@ -201,18 +202,16 @@ impl Faults {
         let mut faults = self.list.lock().unwrap_or_else(PoisonError::into_inner);
         faults.clear();
         self.set.store(0, Ordering::Release);
-        self.cleared.notify_waiters();
+        self.cleared.send_replace(());
     }
 
-    /// Ends when all faults are cleared.
-    pub(crate) async fn cleared(&self) {
-        let cleared = self.cleared.notified();
-        if self.set.load(Ordering::Acquire) > 0 {
-            cleared.await;
-        }
+    /// News of the next clearing.
+    pub(crate) fn clearing(&self) -> watch::Receiver<()> {
+        self.cleared.subscribe()
     }
 
-    /// The first set fault of which `pick` makes something, if it hits; it then has one hit less.
+    /// The first set fault of which `pick` makes something, if it hits; it then has one hit less. Nothing can be cleared
+    /// while `pick` runs.
     pub(crate) fn hit<T>(&self, mut pick: impl FnMut(&Fault) -> Option<T>) -> Option<T> {
         if self.set.load(Ordering::Acquire) == 0 {
             return None;

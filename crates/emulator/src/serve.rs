@@ -1,6 +1,6 @@
 //! Accepting connections, plain or over TLS.
 
-use std::{io, pin::pin, sync::Arc};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
 use http::Request;
@@ -19,7 +19,10 @@ use crate::{api::CloseConnection, tls::Authority, world::World};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OverTls;
 
-/// Serves `router` on `listener` until `shutdown` ends; then closes every connection.
+/// How long nobody is accepted after that failed.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Serves `router` on `listener` until `shutdown` ends; then takes no more connections.
 pub(crate) async fn serve(
     world: &Arc<World>,
     router: Router,
@@ -31,11 +34,15 @@ pub(crate) async fn serve(
     let mut shutdown = pin!(shutdown);
     loop {
         let stream = tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
-                // The client left again, or there are too many open files: neither ends the service.
-                Err(_) => continue,
-            },
+            accepted = listener.accept() => {
+                let Ok((stream, _)) = accepted else {
+                    // The client left again, or there are too many open files: neither ends the service, but the second
+                    // lasts for a while.
+                    world.clock.sleep(PAUSE).await;
+                    continue;
+                };
+                stream
+            }
             () = &mut shutdown => return Ok(()),
             () = world.stop.cancelled() => return Ok(()),
         };

@@ -184,11 +184,12 @@ pub(crate) async fn failure(world: &World, service: Target) -> Option<Failure> {
         Fault::Outage { target, .. } | Fault::Throttle { target, .. }
             if target.concerns(service) =>
         {
-            Some(fault.clone())
+            Some((fault.clone(), world.faults.clearing()))
         }
         _ => None,
     });
-    match fault? {
+    let (fault, mut clearing) = fault?;
+    match fault {
         Fault::Outage {
             mode: Outage::Close,
             ..
@@ -197,7 +198,7 @@ pub(crate) async fn failure(world: &World, service: Target) -> Option<Failure> {
             mode: Outage::Hang, ..
         } => {
             tokio::select! {
-                () = world.faults.cleared() => {}
+                _ = clearing.changed() => {}
                 () = world.stop.cancelled() => {}
             }
             Some(Failure::Close)

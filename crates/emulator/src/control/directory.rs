@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::ControlError;
 use crate::{
-    directory::{Consent, NewUser, ROLES, Tenant, TenantInfo, User, UserInfo, new_secret},
+    directory::{Consent, NewUser, Tenant, TenantInfo, User, UserInfo, all_roles, new_secret},
     world::World,
 };
 
@@ -143,7 +143,7 @@ fn consent(world: &World, tenant: &Tenant, app: Uuid, roles: Option<Vec<String>>
         service_principal: tenant
             .consent_to(app)
             .map_or_else(|| world.guid(), |consent| consent.service_principal),
-        roles: roles.unwrap_or_else(|| ROLES.map(str::to_owned).to_vec()),
+        roles: roles.unwrap_or_else(all_roles),
     });
 }
 

@@ -5,7 +5,7 @@ mod tenant;
 mod user;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -13,7 +13,7 @@ use serde::Serialize;
 use tidings_domain::{Entropy, Secret};
 use uuid::Uuid;
 
-pub(crate) use seed::{ROLES, secret as new_secret};
+pub(crate) use seed::{roles as all_roles, secret as new_secret};
 pub(crate) use tenant::{Consent, Tenant};
 pub use user::NewUser;
 pub(crate) use user::User;
@@ -21,8 +21,14 @@ pub(crate) use user::User;
 /// All tenants and apps.
 #[derive(Debug)]
 pub(crate) struct Directory {
-    tenants: RwLock<Vec<Arc<Tenant>>>,
+    tenants: RwLock<Tenants>,
     apps: RwLock<BTreeMap<Uuid, Secret>>,
+}
+
+#[derive(Debug, Default)]
+struct Tenants {
+    by_age: Vec<Arc<Tenant>>,
+    by_id: HashMap<Uuid, Arc<Tenant>>,
 }
 
 /// A tenant as tests and the command line need it.
@@ -74,7 +80,7 @@ impl Directory {
     /// The tenant with this id.
     pub(crate) fn tenant_by_id(&self, id: Uuid) -> Option<Arc<Tenant>> {
         let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
-        tenants.iter().find(|tenant| tenant.id == id).cloned()
+        tenants.by_id.get(&id).cloned()
     }
 
     /// Every tenant, oldest first.
@@ -82,6 +88,7 @@ impl Directory {
         self.tenants
             .read()
             .unwrap_or_else(PoisonError::into_inner)
+            .by_age
             .clone()
     }
 
@@ -95,6 +102,7 @@ impl Directory {
     pub(crate) fn add_tenant(&self, tenant: Tenant) -> Result<Arc<Tenant>, Exists> {
         let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
         if tenants
+            .by_age
             .iter()
             .any(|other| other.id == tenant.id || other.domain.eq_ignore_ascii_case(&tenant.domain))
         {
@@ -104,7 +112,8 @@ impl Directory {
             )));
         }
         let tenant = Arc::new(tenant);
-        tenants.push(Arc::clone(&tenant));
+        tenants.by_age.push(Arc::clone(&tenant));
+        tenants.by_id.insert(tenant.id, Arc::clone(&tenant));
         Ok(tenant)
     }
 

@@ -1,7 +1,10 @@
 //! What every emulator begins with.
 
+use std::{collections::BTreeSet, sync::RwLock};
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use tidings_domain::{Entropy, Secret};
+use tidings_graph::resource::table::ROWS;
 
 use super::{Consent, Directory, Tenant, User};
 use crate::ids;
@@ -18,18 +21,25 @@ const TENANTS: [(&str, &[&str]); 2] = [
     ),
 ];
 
-/// What the app may do: the application permissions that subscriptions and data of mail, calendar and users need.
-pub(crate) const ROLES: [&str; 3] = [
-    "Calendars.ReadWrite",
-    "Mail.ReadWrite",
-    "User.ReadWrite.All",
-];
+/// What an app may do unless told otherwise: change mail, calendars and users, and subscribe to everything in the table.
+pub(crate) fn roles() -> Vec<String> {
+    let written = [
+        "Calendars.ReadWrite",
+        "Mail.ReadWrite",
+        "User.ReadWrite.All",
+    ];
+    let needed = ROWS
+        .iter()
+        .filter_map(|row| row.permissions.application.first().copied());
+    let all: BTreeSet<&str> = written.into_iter().chain(needed).collect();
+    all.into_iter().map(str::to_owned).collect()
+}
 
 /// Two tenants with three users each, one app consented in both: the same for each seed of `entropy`.
 pub(super) fn directory(entropy: &dyn Entropy) -> Directory {
     let directory = Directory {
-        tenants: std::sync::RwLock::default(),
-        apps: std::sync::RwLock::default(),
+        tenants: RwLock::default(),
+        apps: RwLock::default(),
     };
     let app = ids::guid(entropy);
     directory.put_app(app, secret(entropy));
@@ -38,7 +48,7 @@ pub(super) fn directory(entropy: &dyn Entropy) -> Directory {
         tenant.consent(Consent {
             app,
             service_principal: ids::guid(entropy),
-            roles: ROLES.map(str::to_owned).to_vec(),
+            roles: roles(),
         });
         for name in names {
             let first = name.split(' ').next().unwrap_or(name).to_lowercase();

@@ -1,5 +1,10 @@
 //! The emulator over real TCP, on a clock that stands still: one binary, so that it links once.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests are tests: what they cannot unwrap is a failed test"
+)]
+
 mod kit;
 
 mod control;

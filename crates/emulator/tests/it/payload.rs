@@ -140,9 +140,9 @@ async fn only_subscriptions_that_watch_it_are_raised() {
         .iter()
         .map(|item| &item["subscriptionId"])
         .collect();
-    raised.sort_by_key(|id| id.to_string());
+    raised.sort_by_key(ToString::to_string);
     let mut expected = vec![&all["id"], &inbox["id"]];
-    expected.sort_by_key(|id| id.to_string());
+    expected.sort_by_key(ToString::to_string);
     assert_eq!(raised, expected);
     assert_eq!(
         items[1]["resourceData"]["@odata.type"],

@@ -203,9 +203,6 @@ async fn a_maximum_can_be_replaced() {
 async fn teams_needs_a_lifecycle_url_beyond_an_hour_and_has_its_own_words() {
     let graph = Graph::start().await;
     let receiver = Receiver::start().await;
-    let app = json!({"roles": ["ChannelMessage.Read.All"], "tenants": [graph.tenants[0].tenant_id],
-        "client_id": graph.tenants[0].client_id});
-    graph.control(Method::POST, "apps", Some(app)).await;
     let mut body = subscription("teams/getAllMessages", &receiver.url);
     create(&graph, body.clone()).await.is_error(
         400,
@@ -326,7 +323,14 @@ async fn what_the_service_does_not_take_is_refused() {
     assert_eq!(create(&graph, drive).await.status, StatusCode::BAD_REQUEST);
     let nobody = subscription("users/nobody@fabrikam.example/events", &receiver.url);
     assert_eq!(create(&graph, nobody).await.status, StatusCode::NOT_FOUND);
-    // No permission for contacts, nor for the other tenant's users.
+    let theirs = subscription(&format!("users/{}/events", graph.user(1, 0)), &receiver.url);
+    assert_eq!(create(&graph, theirs).await.status, StatusCode::NOT_FOUND);
+    let app = json!({
+        "client_id": graph.tenants[0].client_id,
+        "tenants": [graph.tenants[0].tenant_id],
+        "roles": ["Calendars.Read", "Mail.Read"],
+    });
+    graph.control(Method::POST, "apps", Some(app)).await;
     let contacts = subscription(&format!("users/{user}/contacts"), &receiver.url);
     create(&graph, contacts).await.is_error(
         403,
@@ -447,5 +451,38 @@ async fn reauthorize_and_patch_within_10_minutes_are_a_violation() {
         graph.get(&path).await.json()["expirationDateTime"],
         "2026-11-24T10:00:00.0000000Z"
     );
+    graph.stop().await;
+}
+
+#[tokio::test]
+async fn every_resource_that_an_app_can_watch_is_taken_with_its_handshake() {
+    let graph = Graph::start().await;
+    let receiver = Receiver::start().await;
+    for (count, (resource, change)) in [
+        ("groups", "updated"),
+        ("groups/8a1c/members", "updated"),
+        ("drives/b!x/root", "updated"),
+        ("sites/s1/lists/l1", "updated"),
+        ("teams/t1/channels/c1/messages", "created"),
+        ("chats/getAllMessages", "created"),
+        ("communications/callRecords", "created"),
+        ("users/{user}/contacts", "created"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let resource = resource.replace("{user}", &graph.user(0, 0));
+        let mut body = subscription(&resource, &receiver.url);
+        body["changeType"] = change.into();
+        body["expirationDateTime"] = in_minutes(50).into();
+        let answer = create(&graph, body).await;
+        assert_eq!(
+            answer.status,
+            StatusCode::CREATED,
+            "{resource}: {}",
+            answer.text()
+        );
+        assert_eq!(receiver.count(), count + 1);
+    }
     graph.stop().await;
 }
