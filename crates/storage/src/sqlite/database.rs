@@ -59,6 +59,12 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
     Ok(sql)
 }
 
+/// Has the log removed when `sql`, the last connection, is closed.
+pub(super) fn remove_log_on_close(sql: &Connection) -> Result<(), Error> {
+    sql.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)
+        .map(|_| ())
+}
+
 /// One of those that read.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
     let sql = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;

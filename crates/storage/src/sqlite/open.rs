@@ -244,8 +244,10 @@ fn serve(
         let _ = thread.join();
     }
     if let Some(sql) = sql {
-        // With the readers gone all of the WAL can be copied, and the next start has nothing to recover.
-        if let Err(error) = writer::checkpoint(&sql, "TRUNCATE") {
+        // With the readers gone all of the log can be copied, and the next start has nothing to recover.
+        if let Err(error) =
+            writer::checkpoint(&sql, "TRUNCATE").and_then(|_| database::remove_log_on_close(&sql))
+        {
             tracing::warn!(%error, "cannot copy the log into the database; the next start will");
         }
     }
