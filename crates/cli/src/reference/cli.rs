@@ -148,9 +148,11 @@ fn form(arg: &Arg) -> String {
         return value;
     };
     let aliases = arg.get_visible_aliases().unwrap_or_default();
-    let names: Vec<String> = std::iter::once(long)
-        .chain(aliases)
-        .map(|name| format!("--{name}"))
+    let short = arg.get_short().map(|name| format!("-{name}"));
+    let long = std::iter::once(long).chain(aliases);
+    let names: Vec<String> = short
+        .into_iter()
+        .chain(long.map(|name| format!("--{name}")))
         .collect();
     let names = names.join(", ");
     if arg.get_action().takes_values() {

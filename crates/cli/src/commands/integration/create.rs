@@ -1,6 +1,6 @@
 //! `tidings integration create`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
@@ -11,7 +11,7 @@ use crate::{
     client::{Client, ServerArguments},
     commands::create,
     context::Context,
-    exit::Failure,
+    exit::{Exit, Failure},
     secret_input::SecretInput,
 };
 
@@ -31,6 +31,10 @@ pub struct Create {
     /// `--client-secret-file` or the variable `TIDINGS_CLIENT_SECRET`
     #[arg(long, value_name = "SECRET")]
     pub client_secret: Option<Secret>,
+    /// Read the secret that subscriptions made by hand carry as clientState from this file (or from the variable
+    /// `TIDINGS_INTEGRATION_WEBHOOK_SECRET`): 16 to 128 characters; otherwise one is made
+    #[arg(long, value_name = "FILE")]
+    pub webhook_secret_file: Option<PathBuf>,
     /// Where tokens come from, for an emulator or a national cloud; otherwise the global one
     #[arg(long, value_name = "URL")]
     pub login_url: Option<Url>,
@@ -44,6 +48,13 @@ pub struct Create {
 
 /// Adds an app registration.
 pub async fn create(arguments: &Create, context: &Context) -> Result<(), Failure> {
+    let is_stdin = |file: &Option<PathBuf>| file.as_deref() == Some(Path::new("-"));
+    if is_stdin(&arguments.client_secret_file) && is_stdin(&arguments.webhook_secret_file) {
+        return Err(Failure::new(
+            Exit::Usage,
+            "both secrets cannot come from standard input",
+        ));
+    }
     let secret = SecretInput {
         what: "client secret",
         flag: "--client-secret",
@@ -52,12 +63,23 @@ pub async fn create(arguments: &Create, context: &Context) -> Result<(), Failure
         variable: "TIDINGS_CLIENT_SECRET",
     }
     .required(context)?;
+    let webhook_secret = SecretInput {
+        what: "webhook secret",
+        flag: "--webhook-secret",
+        file: arguments.webhook_secret_file.as_deref(),
+        value: None,
+        variable: "TIDINGS_INTEGRATION_WEBHOOK_SECRET",
+    }
+    .optional(context)?;
     let client = Client::open(&arguments.server, context)?;
     let mut body = json!({
         "key": arguments.key,
         "client_id": arguments.client_id,
         "client_secret": secret.expose(),
     });
+    if let Some(secret) = webhook_secret {
+        body["webhook_secret"] = json!(secret.expose());
+    }
     if let Some(url) = &arguments.login_url {
         body["login_url"] = json!(url);
     }
