@@ -32,6 +32,9 @@ pub struct Switches {
     pub validate_at_renewal: bool,
     /// Whether a dropped Outlook notification leads to a `missed` lifecycle notification.
     pub missed_after_drop: bool,
+    /// Whether `reauthorizationRequired` is sent before subscriptions end that are made from now on. Off, so that a test
+    /// hears only what it asks for; the control API sends one at any time.
+    pub challenges: bool,
     /// Longest lives that replace the real ones, in minutes, by kind of resource: `{"event": 60}`.
     pub maxima_minutes: BTreeMap<String, u32>,
     /// How many subscriptions one page of `GET /subscriptions` holds.
@@ -53,6 +56,7 @@ impl Default for Switches {
             without_etag: false,
             validate_at_renewal: false,
             missed_after_drop: true,
+            challenges: false,
             maxima_minutes: BTreeMap::new(),
             subscription_page: 100,
             token_seconds: 3_599,

@@ -7,7 +7,10 @@ use super::{
     call::Call,
     page::{self, Window},
 };
-use crate::subscription::{change, create};
+use crate::{
+    notify::challenge,
+    subscription::{change, create},
+};
 
 /// Lists or makes subscriptions.
 pub(super) async fn collection(call: &Call<'_>, method: &Method) -> Answer {
@@ -34,6 +37,7 @@ pub(super) async fn collection(call: &Call<'_>, method: &Method) -> Answer {
         Method::POST => {
             let made = create::create(call.world, &call.caller, &call.body, call.trace.request_id);
             let subscription = made.await?;
+            challenge::watch(call.world, &subscription);
             Ok(answer::json(
                 StatusCode::CREATED,
                 subscription.entity().to_string().into(),

@@ -2,11 +2,13 @@
 //!
 //! | module | holds |
 //! | --- | --- |
+//! | `challenge` | `reauthorizationRequired` before the end |
 //! | `item` | the JSON of one item |
 //! | `route` | what faults make of items on their way: dropped, doubled, late, shuffled, merged |
 //! | `send` | one POST with its retries |
 //! | `host` | the slow and drop states of an endpoint |
 
+pub(crate) mod challenge;
 mod host;
 mod item;
 mod route;
