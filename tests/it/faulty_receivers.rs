@@ -20,7 +20,7 @@ async fn notify(world: &World, connected: &Connected, item: &str) {
     assert_eq!(world.notify(body).await.status, 202);
 }
 
-/// The only delivery to a webhook, with its attempts, once `enough` of it.
+/// The first delivery to a webhook, with its attempts, once `enough` of it.
 async fn delivery(
     world: &World,
     webhook: &str,
@@ -32,7 +32,7 @@ async fn delivery(
             .api
             .list(&format!("/v1/deliveries?webhook={webhook}"))
             .await;
-        let id = listed.first()?["id"].as_str()?.to_owned();
+        let id = listed.last()?["id"].as_str()?.to_owned();
         let delivery = world.api.get(&format!("/v1/deliveries/{id}")).await;
         enough(&delivery).then_some(delivery)
     })

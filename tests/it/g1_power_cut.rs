@@ -4,7 +4,7 @@ use std::{process::Command, time::Duration};
 
 use testkit::{
     checker,
-    fault_disk::FaultDisk,
+    fault_disk::{Fault, FaultDisk},
     gateway::{Gateway, Settings},
     load::Load,
     power_cut::{Lost, power_cut},
@@ -32,6 +32,8 @@ async fn a_power_cut_loses_nothing_that_was_acknowledged() {
     let dice: &dyn Entropy = &dice;
 
     let cuts = rounds(24, 200);
+    // As a disk takes: most cuts then fall between a write and its sync.
+    disk.set(&[Fault::FsyncSlow(4)]);
     let load = Load::start(&world.notification_url, &connected.subscribed, 8, 1);
     let mut lost = 0;
     for round in 0..cuts {

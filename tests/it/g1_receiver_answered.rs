@@ -32,9 +32,9 @@ async fn an_answer_that_did_not_reach_the_disk_is_asked_for_again() {
     let body = testkit::collection::collection([connected.subscribed.deleted("answered")]);
     assert_eq!(world.notify(body).await.status, 202);
     let first = receiver.next().await;
-    // For the answer to arrive and its result to be on its way to the disk. Were it slower, the test would show less,
-    // and pass.
-    wait::pass(Duration::from_millis(500)).await;
+    // For the answer to arrive and its result to be on its way to the disk (were it slower, the test would show less,
+    // and pass), and for a second to end, since timestamps are in seconds.
+    wait::pass(Duration::from_millis(1_100)).await;
     world.gateway.kill().await;
     power_cut(&disk, Lost::All, &SeededEntropy::new(2));
     disk.heal();
