@@ -90,12 +90,7 @@ async fn run<F>(
         });
     }
     let waits = callers.join_all().await.concat();
-    report(
-        what,
-        waits,
-        bench.since(start),
-        cpu_seconds() - cpu,
-    );
+    report(what, waits, bench.since(start), cpu_seconds() - cpu);
 }
 
 /// As the gateway does it: ingest goes on, while others take what is queued and finish it.

@@ -57,7 +57,7 @@ pub(super) fn list(
     let scan = if indexed {
         Scan::Indexed
     } else {
-        Scan::Windows
+        Scan::Windows("deliveries")
     };
     // Few deliveries wait, but they may be old: the newest of them are found among them, not among all.
     let select = if waiting && filter.webhook.is_none() && filter.event.is_none() {

@@ -45,7 +45,7 @@ pub(super) fn list(
     let scan = if filter.connection.is_some() {
         Scan::Indexed
     } else {
-        Scan::Windows
+        Scan::Windows("events")
     };
     let mut list = List::new(select!(" FROM events"), "seq", scan);
     list.only("environment_id = ?", filter.environment);

@@ -16,8 +16,8 @@ const WINDOWS: usize = 16;
 pub(super) enum Scan {
     /// An index holds them in order, or nearly every row is wanted.
     Indexed,
-    /// Row by row, newest first. A page may then be empty and still have a next one.
-    Windows,
+    /// Row by row of this table, newest first. A page may then be empty and still have a next one.
+    Windows(&'static str),
 }
 
 /// A list, its filters, and how it is searched.
@@ -71,12 +71,12 @@ impl List {
             // Places are dense, so a window of places is a window of rows; the first ends at the newest row.
             let (top, floor) = match self.scan {
                 Scan::Indexed => (before, i64::MIN),
-                Scan::Windows => {
-                    let top = before.min(self.newest(sql)?.saturating_add(1));
+                Scan::Windows(table) => {
+                    let top = before.min(newest(sql, table)?.saturating_add(1));
                     (top, top.saturating_sub(WINDOW))
                 }
             };
-            let bounds = [Value::Integer(top), Value::Integer(floor)];
+            let bounds = [top, floor, i64::from(page.limit.get()) + 1].map(Value::Integer);
             let mut rows = statement.query(params_from_iter(
                 self.values
                     .iter()
@@ -107,16 +107,14 @@ impl List {
             text.push_str(" AND ");
         }
         let seq = self.seq;
-        text + seq + " < ? AND " + seq + " >= ? ORDER BY " + seq + " DESC"
+        text + seq + " < ? AND " + seq + " >= ? ORDER BY " + seq + " DESC LIMIT ?"
     }
+}
 
-    fn newest(&self, sql: &Connection) -> Result<i64> {
-        // The planner takes MAX of the rowid from the end of the table, without reading it.
-        let table = self.select.split(" FROM ").nth(1).unwrap_or_default();
-        let table = table.split(' ').next().unwrap_or_default();
-        sql.prepare_cached(&format!("SELECT coalesce(max(seq), 0) FROM {table}"))?
-            .query_row([], |row| row.get(0))
-    }
+fn newest(sql: &Connection, table: &str) -> Result<i64> {
+    // The planner takes MAX of the row id from the end of the table, without reading it.
+    sql.prepare_cached(&format!("SELECT coalesce(max(seq), 0) FROM {table}"))?
+        .query_row([], |row| row.get(0))
 }
 
 fn listing<T>(items: Vec<T>, next: Option<i64>) -> Listing<T> {

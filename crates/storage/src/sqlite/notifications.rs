@@ -54,7 +54,7 @@ pub(super) fn list(
     let scan = if indexed {
         Scan::Indexed
     } else {
-        Scan::Windows
+        Scan::Windows("notifications")
     };
     let mut list = List::new(
         concat!("SELECT ", columns!(), " FROM notifications n"),
