@@ -12,6 +12,7 @@ mod delivery;
 mod faults;
 mod handshake;
 mod lifecycle;
+mod limits;
 mod mail;
 mod payload;
 mod signin;

@@ -1,164 +1,14 @@
-//! What goes wrong on purpose.
+//! The faults that are set, and whom they hit.
 
 use std::sync::{
     Mutex, PoisonError,
     atomic::{AtomicUsize, Ordering},
 };
 
-use serde::{Deserialize, Serialize};
 use tidings_domain::{Entropy, entropy::SeededEntropy};
 use tokio::sync::watch;
 
-/// One thing that goes wrong on purpose, set by the control API.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Fault {
-    /// Notifications come some time later.
-    Delay {
-        /// Which of them.
-        #[serde(flatten)]
-        hits: Hits,
-        /// How much later, in milliseconds.
-        ms: u64,
-    },
-    /// Notifications are not sent.
-    Drop {
-        /// Which of them.
-        #[serde(flatten)]
-        hits: Hits,
-        /// Whether a `missed` lifecycle notification follows at once, where Graph has one.
-        #[serde(default)]
-        missed: bool,
-    },
-    /// Notifications are sent twice.
-    Duplicate {
-        /// Which of them.
-        #[serde(flatten)]
-        hits: Hits,
-    },
-    /// Reads of single items are answered with 403.
-    Forbidden {
-        /// Which of them.
-        #[serde(flatten)]
-        hits: Hits,
-    },
-    /// Calls are answered later.
-    Lag {
-        /// Which of them.
-        #[serde(flatten)]
-        hits: Hits,
-        /// How much later, in milliseconds.
-        ms: u64,
-    },
-    /// Several items of one URL, of whatever subscription and tenant, come in one POST.
-    Merge {
-        /// How many.
-        size: usize,
-        /// How long the first waits for the others, in milliseconds.
-        within_ms: u64,
-    },
-    /// Reads of single items are answered with 404.
-    NotFound {
-        /// Which of them.
-        #[serde(flatten)]
-        hits: Hits,
-    },
-    /// Graph or sign-in are down.
-    Outage {
-        /// Which calls.
-        #[serde(flatten)]
-        hits: Hits,
-        /// Who is down.
-        #[serde(default)]
-        target: Target,
-        /// How it shows.
-        mode: Outage,
-    },
-    /// Notifications come in another order: so many are kept back and sent shuffled.
-    Reorder {
-        /// How many.
-        size: usize,
-    },
-    /// Sign-in refuses with an AADSTS error.
-    SignIn {
-        /// Which calls.
-        #[serde(flatten)]
-        hits: Hits,
-        /// The number after `AADSTS`.
-        code: u32,
-    },
-    /// Reads of single items show the version before.
-    Stale {
-        /// Which of them.
-        #[serde(flatten)]
-        hits: Hits,
-    },
-    /// Calls are answered with 429.
-    Throttle {
-        /// Which calls.
-        #[serde(flatten)]
-        hits: Hits,
-        /// Who throttles.
-        #[serde(default)]
-        target: Target,
-        /// The form of `Retry-After`.
-        #[serde(default)]
-        retry_after: RetryAfter,
-    },
-}
-
-/// What a fault hits: the next `count` (all until it is cleared, if missing), each with probability `rate`.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
-pub struct Hits {
-    /// How many it hits before it is over.
-    #[serde(default)]
-    pub count: Option<u32>,
-    /// The probability, from 0 to 1, drawn from the seed.
-    #[serde(default = "always")]
-    pub rate: f64,
-}
-
-fn always() -> f64 {
-    1.0
-}
-
-/// Which service.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Target {
-    /// Graph and sign-in.
-    Both,
-    /// Graph.
-    #[default]
-    Graph,
-    /// Sign-in.
-    SignIn,
-}
-
-/// How an outage shows.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outage {
-    /// The connection is closed without an answer.
-    Close,
-    /// There is never an answer, until the fault is cleared.
-    Hang,
-    /// This status.
-    Status(u16),
-}
-
-/// The form of `Retry-After`.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RetryAfter {
-    /// An HTTP date this many seconds ahead.
-    DateIn(u64),
-    /// The header is missing.
-    #[default]
-    Missing,
-    /// This text: `10`, `2.128`, or nonsense.
-    Text(String),
-}
+use super::Fault;
 
 /// The faults that are set.
 #[derive(Debug)]
@@ -248,34 +98,10 @@ impl Faults {
     }
 }
 
-impl Fault {
-    fn hits_mut(&mut self) -> Option<&mut Hits> {
-        match self {
-            Self::Delay { hits, .. }
-            | Self::Drop { hits, .. }
-            | Self::Duplicate { hits }
-            | Self::Forbidden { hits }
-            | Self::Lag { hits, .. }
-            | Self::NotFound { hits }
-            | Self::Outage { hits, .. }
-            | Self::SignIn { hits, .. }
-            | Self::Stale { hits }
-            | Self::Throttle { hits, .. } => Some(hits),
-            Self::Merge { .. } | Self::Reorder { .. } => None,
-        }
-    }
-}
-
-impl Target {
-    /// Whether a fault of this target concerns `service`.
-    pub(crate) fn concerns(self, service: Self) -> bool {
-        self == Self::Both || self == service
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::{Hits, RetryAfter, Target};
 
     fn drop(count: Option<u32>, rate: f64) -> Fault {
         Fault::Drop {
