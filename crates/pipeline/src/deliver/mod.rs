@@ -16,7 +16,7 @@ use std::{collections::HashSet, future::Future, pin::Pin, sync::Arc, time::Durat
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use tidings_domain::{
     Clock, Entropy, Ids, Timestamp, clock::Sleep, config::DeliverConfig, ids::WebhookId,
-    retry::RetrySchedule,
+    retry::RetrySchedule, webhook::WebhookState,
 };
 use tidings_egress::Egress;
 use tidings_storage::{Store, StoreError, record::DueDelivery};
@@ -203,12 +203,25 @@ impl<'a> Run<'a> {
         while self.looks < LOOKS
             && let Some(wanted) = self.scheduler.next_look()
         {
+            // Held deliveries become due like others; nobody is to look at each of them then.
+            if !self.takes_deliveries(wanted.webhook) {
+                self.scheduler.looked(wanted, Vec::new(), NextDue::Unasked);
+                continue;
+            }
             self.looks += 1;
             let (store, now) = (Arc::clone(&self.attempts.store), self.now());
             self.answering.push(Box::pin(async move {
                 Answer::Look(wanted, now, look(&*store, wanted, now).await)
             }));
         }
+    }
+
+    fn takes_deliveries(&self, webhook: WebhookId) -> bool {
+        self.attempts
+            .directory
+            .tables()
+            .webhook(webhook)
+            .is_some_and(|webhook| webhook.state == WebhookState::Active)
     }
 
     /// Asks the store for every webhook that has something pending, until it answers.

@@ -17,7 +17,7 @@ use tidings_domain::{
     notification::{Notification, Verdict},
     resource::{ChangeType, ResourceKind},
     trigger::Trigger,
-    webhook::{Webhook, WebhookState, WebhookUrl},
+    webhook::{DisabledReason, Webhook, WebhookState, WebhookUrl},
 };
 use tidings_egress::{AddressPolicy, Egress};
 use tidings_storage::{
@@ -187,14 +187,42 @@ impl World {
 
     /// Does what the API's enabling of a webhook does.
     pub(super) async fn enable(&self, webhook: WebhookId) {
+        self.set_state(webhook, WebhookState::Active).await;
+    }
+
+    /// Does what the API's disabling of a webhook does.
+    pub(super) async fn disable(&self, webhook: WebhookId) {
+        let state = WebhookState::Disabled {
+            reason: DisabledReason::Operator,
+            since: self.clock.now(),
+        };
+        self.set_state(webhook, state).await;
+    }
+
+    async fn set_state(&self, webhook: WebhookId, state: WebhookState) {
         let change = WebhookChange {
-            state: Some(WebhookState::Active),
+            state: Some(state),
             ..WebhookChange::default()
         };
         self.store.change_webhook(webhook, change).await.unwrap();
         let change = Change::Webhook(webhook);
         self.directory.refresh(change).await.unwrap();
         self.wake.wake();
+    }
+
+    /// Waits until what was begun is over: the stage has asked nothing of the store for long. The number of its reads.
+    pub(super) async fn quiet(&self) -> usize {
+        let (mut reads, mut still) = (self.mood.reads(), 0);
+        while still < 2_000 {
+            tokio::task::yield_now().await;
+            still = if self.mood.reads() == reads {
+                still + 1
+            } else {
+                0
+            };
+            reads = self.mood.reads();
+        }
+        reads
     }
 
     /// Makes an event for each of `webhooks`, as enrich does, and gives the deliveries in that order.
@@ -205,8 +233,8 @@ impl World {
 
     pub(super) async fn deliver_body(&self, webhooks: &[WebhookId], body: &str) -> Vec<DeliveryId> {
         let mut deliveries = Vec::new();
-        for &webhook in webhooks {
-            let (seq, notification) = self.notification().await;
+        let notifications = self.notifications(webhooks.len()).await;
+        for (&webhook, (seq, notification)) in webhooks.iter().zip(notifications) {
             let id = self.ids.next();
             let event = Event {
                 id: self.ids.next(),
@@ -250,34 +278,36 @@ impl World {
         step(async || Some(self.delivery(id).await).filter(over)).await
     }
 
-    async fn notification(&self) -> (Seq, Notification) {
-        let notification = Notification {
-            id: self.ids.next(),
-            environment: self.environment,
-            integration: self.integration,
-            received_at: self.clock.now(),
-            verdict: Verdict::Accepted,
-            connection: Some(self.connection),
-            subscription: None,
-            graph_subscription_id: None,
-            tenant_id: None,
-            change_type: Some(ChangeType::Created),
-            lifecycle_event: None,
-            resource: "users/u/events/e".to_owned(),
-            etag: None,
-            item: Bytes::from_static(b"{}"),
-        };
-        let new = NewNotification {
-            notification: notification.clone(),
+    /// This many accepted notifications, with their places in the queue of enrich.
+    async fn notifications(&self, count: usize) -> Vec<(Seq, Notification)> {
+        let one = || NewNotification {
+            notification: Notification {
+                id: self.ids.next(),
+                environment: self.environment,
+                integration: self.integration,
+                received_at: self.clock.now(),
+                verdict: Verdict::Accepted,
+                connection: Some(self.connection),
+                subscription: None,
+                graph_subscription_id: None,
+                tenant_id: None,
+                change_type: Some(ChangeType::Created),
+                lifecycle_event: None,
+                resource: "users/u/events/e".to_owned(),
+                etag: None,
+                item: Bytes::from_static(b"{}"),
+            },
             dedup_key: None,
             client_state_hash: None,
             due_at: self.clock.now(),
         };
-        self.store.record_notifications(vec![new]).await.unwrap();
-        let queued = self.store.queued_notifications(Seq::default(), 10).await;
-        let mut queued = queued.unwrap().into_iter();
-        let place = queued.find(|queued| queued.notification.id == notification.id);
-        (place.unwrap().seq, notification)
+        let new: Vec<_> = std::iter::repeat_with(one).take(count).collect();
+        self.store.record_notifications(new).await.unwrap();
+        let queued = self.store.queued_notifications(Seq::default(), 1_000).await;
+        let queued = queued.unwrap().into_iter();
+        queued
+            .map(|queued| (queued.seq, queued.notification))
+            .collect()
     }
 }
 
