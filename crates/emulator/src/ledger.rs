@@ -83,6 +83,7 @@ impl Default for Ledger {
 impl Ledger {
     /// Counts a call.
     pub(crate) fn called(&self, call: &'static str, status: u16) {
+        tracing::debug!(http.call = call, http.status = status, "answered a call");
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         *calls.entry((call, status)).or_default() += 1;
     }

@@ -7,6 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use tidings_domain::SafeUrl;
 use tidings_egress::{EgressError, OnCap, Request};
 use url::Url;
 use uuid::Uuid;
@@ -208,6 +209,15 @@ async fn attempt(world: &Arc<World>, host: &Host, post: &Post, number: u32, samp
     };
     let back = host.record(now, took, sample, &delivery);
     let status = answer.as_ref().ok().map(|answer| answer.status);
+    let error = answer.err().map(|error| error.to_string());
+    tracing::debug!(
+        notification.url = %SafeUrl::new(post.url.clone()),
+        notification.items = post.subscriptions.len(),
+        notification.attempt = number,
+        http.status = status.map(|status| status.as_u16()),
+        error.message = error.as_deref(),
+        "sent a notification"
+    );
     world.ledger.sent(Sent {
         at,
         url: post.url.to_string(),
@@ -215,7 +225,7 @@ async fn attempt(world: &Arc<World>, host: &Host, post: &Post, number: u32, samp
         items: post.subscriptions.len(),
         subscriptions: post.subscriptions.clone(),
         status: status.map(|status| status.as_u16()),
-        error: answer.err().map(|error| error.to_string()),
+        error,
         took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
     });
     tell_missed(world, back);
