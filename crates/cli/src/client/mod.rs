@@ -11,7 +11,7 @@ use http::{
 use ipnet::{Ipv4Net, Ipv6Net};
 use serde_json::{Value, value::RawValue};
 use tidings_domain::Secret;
-use tidings_egress::{AddressPolicy, Egress, OnCap, Request};
+use tidings_egress::{AddressPolicy, Answer, Egress, OnCap, Request};
 use url::Url;
 
 use crate::{
@@ -72,30 +72,37 @@ pub struct Client {
 
 impl Client {
     /// The API of the server that `arguments` name, opened by the key that they name or that lies beside the server.
-    pub fn open(arguments: &ServerArguments, context: &Context) -> Result<Self, Failure> {
+    pub async fn open(arguments: &ServerArguments, context: &Context) -> Result<Self, Failure> {
+        let url = &arguments.server_url;
+        let environment = arguments.environment.as_deref();
         let key = match &arguments.api_key {
             Some(key) => key.clone(),
-            None => locate::admin_key(&arguments.server_url, &arguments.data_dir)?,
+            None => match locate::admin_key(url, &arguments.data_dir) {
+                Ok(key) => key,
+                Err(no_key) => {
+                    // A server that does not run leaves no address beside its key; that it does not run is then what
+                    // is worth telling.
+                    let stranger = Self::new(url.clone(), None, environment, context)?;
+                    return Err(stranger.reach().await.err().unwrap_or(no_key));
+                }
+            },
         };
-        Self::new(
-            arguments.server_url.clone(),
-            &key,
-            arguments.environment.as_deref(),
-            context,
-        )
+        Self::new(url.clone(), Some(&key), environment, context)
     }
 
     /// The API at `base`, opened by `key`.
     pub fn new(
         base: Url,
-        key: &Secret,
+        key: Option<&Secret>,
         environment: Option<&str>,
         context: &Context,
     ) -> Result<Self, Failure> {
-        let mut bearer = header(&format!("Bearer {}", key.expose()), "the API key")?;
-        bearer.set_sensitive(true);
         let mut headers = HeaderMap::new();
-        headers.insert(AUTHORIZATION, bearer);
+        if let Some(key) = key {
+            let mut bearer = header(&format!("Bearer {}", key.expose()), "the API key")?;
+            bearer.set_sensitive(true);
+            headers.insert(AUTHORIZATION, bearer);
+        }
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(
             USER_AGENT,
@@ -155,6 +162,22 @@ impl Client {
         self.optional_json(&body)
     }
 
+    /// Whether anybody answers there; what, does not matter.
+    async fn reach(&self) -> Result<(), Failure> {
+        let mut url = self.base.clone();
+        url.set_path("/healthz");
+        let request = Request {
+            method: Method::GET,
+            url,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            deadline: DEADLINE,
+            answer_cap: 0,
+            on_cap: OnCap::Cut,
+        };
+        self.exchange(request).await.map(|_| ())
+    }
+
     async fn send(
         &self,
         method: Method,
@@ -179,17 +202,21 @@ impl Client {
             answer_cap: MAX_ANSWER_BYTES,
             on_cap: OnCap::Fail,
         };
-        let answer = self.egress.send(request).await.map_err(|error| {
+        let answer = self.exchange(request).await?;
+        if answer.status.is_success() {
+            return Ok(answer.body);
+        }
+        Err(problem::failure(&self.base, answer.status, &answer.body))
+    }
+
+    async fn exchange(&self, request: Request) -> Result<Answer, Failure> {
+        self.egress.send(request).await.map_err(|error| {
             Failure::new(
                 Exit::Unreachable,
                 format!("cannot reach the server at {}: {error}", self.base),
             )
             .hint("is `tidings serve` running there? `--server-url` or TIDINGS_URL says where to look")
-        })?;
-        if answer.status.is_success() {
-            return Ok(answer.body);
-        }
-        Err(problem::failure(&self.base, answer.status, &answer.body))
+        })
     }
 
     fn address(&self, path: &[&str], query: &[(&str, String)]) -> Result<Url, Failure> {

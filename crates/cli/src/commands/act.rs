@@ -15,7 +15,7 @@ pub async fn act(
     verb: &str,
     context: &Context,
 ) -> Result<(), Failure> {
-    let client = Client::open(&arguments.server, context)?;
+    let client = Client::open(&arguments.server, context).await?;
     let path = [noun.path, &arguments.id, verb];
     match client.post(&path, &json!({})).await? {
         Some(answer) => show::print(&answer, context),

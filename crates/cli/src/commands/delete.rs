@@ -40,7 +40,7 @@ pub async fn delete(noun: &Noun, arguments: &Delete, context: &Context) -> Resul
             }
         }
     }
-    let client = Client::open(&arguments.server, context)?;
+    let client = Client::open(&arguments.server, context).await?;
     match client.delete(&[noun.path, id]).await? {
         Some(answer) if context.output.is_json() => Ok(context.output.raw(&answer)?),
         None if context.output.is_json() => {

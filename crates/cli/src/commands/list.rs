@@ -40,7 +40,7 @@ pub async fn list(
     filters: &[(&str, Option<String>)],
     context: &Context,
 ) -> Result<(), Failure> {
-    let client = Client::open(&arguments.server, context)?;
+    let client = Client::open(&arguments.server, context).await?;
     let mut query: Vec<(&str, String)> = filters
         .iter()
         .filter_map(|(name, value)| value.clone().map(|value| (*name, value)))

@@ -24,7 +24,7 @@ pub struct Show {
 
 /// Shows one `noun`.
 pub async fn show(noun: &Noun, arguments: &Show, context: &Context) -> Result<(), Failure> {
-    let client = Client::open(&arguments.server, context)?;
+    let client = Client::open(&arguments.server, context).await?;
     let answer = client.get(&[noun.path, &arguments.id], &[]).await?;
     print(&answer, context)
 }

@@ -25,15 +25,24 @@ pub(super) struct Mailbox {
     pub(super) access: Access,
     /// The user's id.
     pub(super) user: String,
+    /// The domain of the tenant, for people.
+    pub(super) domain: String,
     graph: GraphClient,
     egress: Egress,
 }
 
 impl Mailbox {
-    pub(super) fn new(access: Access, user: String, graph: GraphClient, egress: Egress) -> Self {
+    pub(super) fn new(
+        access: Access,
+        user: String,
+        domain: String,
+        graph: GraphClient,
+        egress: Egress,
+    ) -> Self {
         Self {
             access,
             user,
+            domain,
             graph,
             egress,
         }
@@ -129,7 +138,9 @@ fn created(kind: ResourceKind) -> Value {
 
 fn updated(kind: ResourceKind) -> Value {
     match kind {
-        ResourceKind::Message => json!({"isRead": true, "importance": "high"}),
+        ResourceKind::Message => {
+            json!({"subject": "The figures for November (corrected)", "importance": "high"})
+        }
         _ => json!({
             "subject": "Project review (moved)",
             "start": {"dateTime": "2030-01-14T15:00:00", "timeZone": "UTC"},

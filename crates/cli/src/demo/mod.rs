@@ -229,6 +229,13 @@ impl Play {
             return Ok(None);
         };
         let item = &mut self.script.items[place];
+        if !script::has_data(&parsed["data"]) {
+            let state = &parsed["data"]["object_state"];
+            return Err(Failure::new(
+                Exit::Failed,
+                format!("{kind} {id} came without its item: {state}"),
+            ));
+        }
         item.arrived += 1;
         let (changed_at, tenant) = (item.changed_at, item.tenant);
         let (received_at, enriched_at) = self.times(&id).await?;
@@ -241,7 +248,8 @@ impl Play {
                 schemes,
                 id: &id,
                 r#type: kind,
-                tenant: &self.tenants[tenant].tenant_id,
+                tenant: &self.tenants[tenant].mailbox.domain,
+                tenant_id: &self.tenants[tenant].mailbox.access.tenant,
                 took_ms: Took::new(changed_at, received_at, enriched_at, arrival.received_at),
                 event,
             },
@@ -275,7 +283,7 @@ impl Play {
         self.tenants
             .get(tenant)
             .map_or("a tenant that was not connected", |tenant| {
-                &tenant.tenant_id
+                &tenant.mailbox.domain
             })
     }
 }

@@ -54,6 +54,7 @@ pub(super) struct Line<'a> {
     pub(super) id: &'a str,
     pub(super) r#type: &'a str,
     pub(super) tenant: &'a str,
+    pub(super) tenant_id: &'a str,
     pub(super) took_ms: Took,
     pub(super) event: &'a RawValue,
 }
@@ -106,7 +107,7 @@ fn excerpt(data: &Value) -> String {
         parts.push(field(&object["location"]["displayName"]));
     }
     if object["isRead"].is_boolean() {
-        parts.push(format!("read: {}", field(&object["isRead"])));
+        parts.push(format!("importance {}", field(&object["importance"])));
         parts.push(format!("\"{}\"", field(&object["bodyPreview"])));
     }
     let members = object.as_object().map_or(0, serde_json::Map::len);

@@ -3,8 +3,10 @@
 //! The items go side by side; of one item the next change is made when the one before has arrived, so that each event
 //! shows the item as that change left it.
 
+use serde_json::Value;
 use tidings_domain::{
     Timestamp,
+    event::ObjectState,
     resource::{ChangeType, ResourceKind},
     trigger::Trigger,
 };
@@ -106,9 +108,46 @@ impl Item {
     }
 }
 
+/// Whether an event's data holds what its change is about: the item, unless it was deleted.
+pub(super) fn has_data(data: &Value) -> bool {
+    let state = data["object_state"].as_str();
+    if data["change_type"] == ChangeType::Deleted.as_str() {
+        state == Some(ObjectState::Deleted.as_str())
+    } else {
+        state == Some(ObjectState::Fetched.as_str()) && data["object"].is_object()
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn an_event_without_its_item_is_told_from_one_with_it() {
+        for (data, has) in [
+            (
+                json!({"change_type": "created", "object_state": "fetched", "object": {"id": "x"}}),
+                true,
+            ),
+            (
+                json!({"change_type": "deleted", "object_state": "deleted", "object": null}),
+                true,
+            ),
+            (
+                json!({"change_type": "updated", "object_state": "gone", "object": null}),
+                false,
+            ),
+            (
+                json!({"change_type": "created", "object_state": "fetched", "object": null}),
+                false,
+            ),
+            (json!({}), false),
+        ] {
+            assert_eq!(has_data(&data), has, "{data}");
+        }
+    }
 
     #[test]
     fn two_tenants_make_twelve_changes() {

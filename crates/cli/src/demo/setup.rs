@@ -18,8 +18,6 @@ use crate::{
 pub(super) struct Connected {
     /// Its connection's id.
     pub(super) connection: String,
-    /// The tenant's id.
-    pub(super) tenant_id: String,
     /// A mailbox in it.
     pub(super) mailbox: Mailbox,
 }
@@ -46,7 +44,10 @@ pub(super) async fn connect(
         let tenant = &mailbox.access.tenant;
         let body = json!({"integration": "demo", "tenant_id": tenant});
         let connection = id(&make(api, "connections", &body).await?)?;
-        output.note(&format!("connected tenant {tenant} as {connection}"))?;
+        output.note(&format!(
+            "connected {} (tenant {tenant}) as {connection}",
+            mailbox.domain
+        ))?;
         for kind in KINDS {
             let resource = format!("users/{}/{kind}s", mailbox.user);
             let body =
@@ -62,7 +63,6 @@ pub(super) async fn connect(
         }
         connected.push(Connected {
             connection,
-            tenant_id: tenant.clone(),
             mailbox,
         });
     }

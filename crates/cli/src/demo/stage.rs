@@ -106,7 +106,7 @@ impl Stage {
             .map_err(|error| cannot("read the admin key", &error))?;
         Client::new(
             url(&self.gateway_url)?,
-            &Secret::new(key.trim()),
+            Some(&Secret::new(key.trim())),
             None,
             context,
         )
@@ -134,7 +134,13 @@ impl Stage {
                 login_url: base.clone(),
                 graph_url: base.clone(),
             };
-            Some(Mailbox::new(access, user, graph.clone(), egress.clone()))
+            Some(Mailbox::new(
+                access,
+                user,
+                tenant.domain,
+                graph.clone(),
+                egress.clone(),
+            ))
         });
         Ok(mailboxes.collect())
     }

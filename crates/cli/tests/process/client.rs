@@ -56,14 +56,26 @@ async fn a_server_that_is_not_there_is_5() {
     );
     assert_eq!(ran.code, 5, "{ran:?}");
     assert_eq!(ran.error()["code"], "unreachable");
+    // Also where no key is found: a server that was stopped leaves no address beside its key.
+    let ran = run(&["event", "list", "--json"], &[("TIDINGS_URL", &url)]);
+    assert_eq!(ran.code, 5, "{ran:?}");
 }
 
 #[tokio::test]
-async fn without_a_key_nothing_is_asked() {
+async fn without_a_key_nothing_is_asked_but_whether_a_server_is_there() {
     let api = FakeApi::answering(200, "{}").await;
-    let ran = run(&["event", "list"], &[("TIDINGS_URL", &api.url())]);
+    let folder = tempfile::tempdir().unwrap();
+    let url = api.url();
+    let ran = finish(tidings(
+        folder.path(),
+        &["event", "list"],
+        &[("TIDINGS_URL", &url)],
+    ))
+    .await;
     assert_eq!(ran.code, 4, "{ran:?}");
-    assert!(!api.was_asked());
+    let asked = api.only_request();
+    assert_eq!(asked.target, "/healthz");
+    assert_eq!(asked.header("authorization"), None);
 }
 
 #[tokio::test]

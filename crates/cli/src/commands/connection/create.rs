@@ -26,7 +26,7 @@ pub struct Create {
 
 /// Connects a tenant: the server asks for a first token at once.
 pub async fn create(arguments: &Create, context: &Context) -> Result<(), Failure> {
-    let client = Client::open(&arguments.server, context)?;
+    let client = Client::open(&arguments.server, context).await?;
     let body = json!({"integration": arguments.integration, "tenant_id": arguments.tenant_id});
     create::create(&client, "connections", &body, context).await?;
     Ok(())

@@ -50,7 +50,7 @@ const ATTEMPTS: &[Column] = &[
 
 /// Shows a delivery, its attempts as a table below it.
 pub async fn show(arguments: &Show, context: &Context) -> Result<(), Failure> {
-    let client = Client::open(&arguments.server, context)?;
+    let client = Client::open(&arguments.server, context).await?;
     let answer = client.get(&["deliveries", &arguments.id], &[]).await?;
     if context.output.is_json() {
         return show::print(&answer, context);

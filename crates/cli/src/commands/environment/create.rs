@@ -23,7 +23,7 @@ pub struct Create {
 
 /// Makes an environment.
 pub async fn create(arguments: &Create, context: &Context) -> Result<(), Failure> {
-    let client = Client::open(&arguments.server, context)?;
+    let client = Client::open(&arguments.server, context).await?;
     let body = json!({"name": arguments.name});
     create::create(&client, "environments", &body, context).await?;
     Ok(())

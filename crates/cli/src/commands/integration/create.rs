@@ -71,7 +71,7 @@ pub async fn create(arguments: &Create, context: &Context) -> Result<(), Failure
         variable: "TIDINGS_INTEGRATION_WEBHOOK_SECRET",
     }
     .optional(context)?;
-    let client = Client::open(&arguments.server, context)?;
+    let client = Client::open(&arguments.server, context).await?;
     let mut body = json!({
         "key": arguments.key,
         "client_id": arguments.client_id,

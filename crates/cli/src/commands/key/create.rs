@@ -27,7 +27,7 @@ pub struct Create {
 
 /// Makes an API key.
 pub async fn create(arguments: &Create, context: &Context) -> Result<(), Failure> {
-    let client = Client::open(&arguments.server, context)?;
+    let client = Client::open(&arguments.server, context).await?;
     let body = json!({"name": arguments.name, "scope": arguments.scope});
     create::create(&client, "keys", &body, context).await?;
     context

@@ -30,7 +30,7 @@ pub struct Create {
 
 /// Asks for a subscription.
 pub async fn create(arguments: &Create, context: &Context) -> Result<(), Failure> {
-    let client = Client::open(&arguments.server, context)?;
+    let client = Client::open(&arguments.server, context).await?;
     let body = json!({
         "connection_id": arguments.connection,
         "resource": arguments.resource,

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::{
-    Noun, act,
+    Noun,
     delete::{self, Delete},
     list::{self, List},
     show::{self, Show},
@@ -63,8 +63,6 @@ pub enum Subscription {
     Show(Show),
     /// Ask Graph for the changes of a resource, and keep asking
     Create(create::Create),
-    /// Renew a subscription now, instead of when it is due
-    Renew(Show),
     /// Delete a subscription, here and at Graph
     Delete(Delete),
     /// Show what can be subscribed to: paths, change types, how long Graph keeps a subscription
@@ -92,7 +90,6 @@ impl Subscription {
             }
             Self::Show(arguments) => show::show(&NOUN, arguments, context).await,
             Self::Create(arguments) => create::create(arguments, context).await,
-            Self::Renew(arguments) => act::act(&NOUN, arguments, "renew", context).await,
             Self::Delete(arguments) => delete::delete(&NOUN, arguments, context).await,
             Self::Resources => resources::resources(context),
         }

@@ -34,7 +34,7 @@ pub struct Create {
 
 /// Registers a destination.
 pub async fn create(arguments: &Create, context: &Context) -> Result<(), Failure> {
-    let client = Client::open(&arguments.server, context)?;
+    let client = Client::open(&arguments.server, context).await?;
     let body = json!({
         "url": arguments.url,
         "triggers": arguments.triggers,

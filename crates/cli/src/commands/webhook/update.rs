@@ -44,7 +44,7 @@ pub struct Update {
 
 /// Changes a webhook.
 pub async fn update(arguments: &Update, context: &Context) -> Result<(), Failure> {
-    let client = Client::open(&arguments.server, context)?;
+    let client = Client::open(&arguments.server, context).await?;
     let mut change = Map::new();
     if let Some(url) = &arguments.url {
         change.insert("url".to_owned(), json!(url));
