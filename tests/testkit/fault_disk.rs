@@ -4,12 +4,15 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 
 use tempfile::TempDir;
 
 use crate::{binary, tool};
+
+/// The shim, compiled once a process; `None` without a C compiler.
+static SHIM: LazyLock<Option<PathBuf>> = LazyLock::new(|| Some(compile(&tool::find("cc")?)));
 
 /// What goes wrong from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,12 +62,12 @@ impl FaultDisk {
             tool::skip(test, "faults below the store need Linux with glibc");
             return None;
         }
-        let Some(compiler) = tool::find("cc") else {
+        let Some(shim) = SHIM.clone() else {
             tool::skip(test, "faults below the store need a C compiler, `cc`");
             return None;
         };
         let disk = Self {
-            shim: compile(&compiler),
+            shim,
             folder: Arc::new(tempfile::tempdir().expect("a temporary folder can be made")),
             records,
         };
@@ -120,7 +123,7 @@ impl FaultDisk {
     }
 }
 
-/// Compiles the shim unless that was done. Many tests may do so at one time: each into a file of its own, renamed.
+/// Compiles the shim unless that was done. Many processes may do so at one time: each into a file of its own, renamed.
 fn compile(compiler: &Path) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("faultfs/faultfs.c");
     let folder = binary::target_folder().join("tools");
