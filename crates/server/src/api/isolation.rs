@@ -39,8 +39,7 @@ async fn furnish(api: &Api, environment: &str) -> Furnished {
     let new = json!({ "integration": integration["key"], "tenant_id": TENANT });
     let connection = admin.make("/v1/connections", new).await;
     let subscription = json!({ "id": api.subscription(&connection).await });
-    let new = json!({ "url": "https://app.example/hook", "triggers": ["event.updated"] });
-    let webhook = admin.make("/v1/webhooks", new).await;
+    let webhook = api.webhook_of(&admin).await;
     let trace = api.change(&connection, &webhook).await;
 
     let of = |noun: &str, thing: &Value| format!("/v1/{noun}/{}", thing["id"].as_str().unwrap());
@@ -65,7 +64,10 @@ async fn furnish(api: &Api, environment: &str) -> Furnished {
             of("connections", &connection),
             &[Method::GET, Method::DELETE],
         ),
-        (of("subscriptions", &subscription), &[Method::GET]),
+        (
+            of("subscriptions", &subscription),
+            &[Method::GET, Method::DELETE],
+        ),
         (
             of("webhooks", &webhook),
             &[Method::GET, Method::PATCH, Method::DELETE],
@@ -160,6 +162,9 @@ async fn a_key_of_one_environment_cannot_refer_to_another() {
         other.admin.post("/v1/connections", new).await.status,
         StatusCode::NOT_FOUND
     );
+    let new = json!({ "connection_id": connection, "resource": "users/8/events", "change_types": ["created"] });
+    let answer = other.admin.post("/v1/subscriptions", new).await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND, "{answer:?}");
     let new = json!({ "url": "https://app.example/", "triggers": ["event.updated"], "connections": [connection] });
     assert_eq!(
         other.admin.post("/v1/webhooks", new).await.status,

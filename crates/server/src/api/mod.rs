@@ -5,14 +5,15 @@
 //! | `environments` | list, create, get, delete | `name` |
 //! | `integrations` | list, create, get, delete | `key`, `client_id`, `client_secret`, `webhook_secret`?, `login_url`?, `graph_url`? |
 //! | `connections` | list, create, get, delete | `integration` (key), `tenant_id` (or a domain) |
-//! | `subscriptions` | list, create, get, delete, renew | `connection_id`, `resource`, `change_types` |
+//! | `subscriptions` | list, create, get, delete | `connection_id`, `resource`, `change_types` |
 //! | `webhooks` | list, create, get, update, delete, enable, disable | `url`, `triggers`, `description`?, `connections`? |
 //! | `notifications`, `events` | list, get | |
 //! | `deliveries` | list, get, redeliver | |
 //! | `keys` | list, create, get, delete | `name`, `scope` |
 //! | `triggers`, `resources` | list | |
 //!
-//! Handlers hold no rules: they read the request, call the store (to look) or [`tidings_pipeline::manage`] (to change),
+//! Handlers hold no rules: they read the request, call the store (to look), [`tidings_pipeline::manage`] or
+//! [`tidings_pipeline::subscribe`] (to change),
 //! and show what comes back. Every request passes [`access::check`] first.
 
 use std::sync::Arc;
@@ -65,8 +66,8 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Gateway>>)> {
         ("/v1/integrations/{key}", get(integrations::get::get).delete(integrations::delete::delete)),
         ("/v1/connections", get(connections::list::list).post(connections::create::create)),
         ("/v1/connections/{id}", get(connections::get::get).delete(connections::delete::delete)),
-        ("/v1/subscriptions", get(subscriptions::list::list)),
-        ("/v1/subscriptions/{id}", get(subscriptions::get::get)),
+        ("/v1/subscriptions", get(subscriptions::list::list).post(subscriptions::create::create)),
+        ("/v1/subscriptions/{id}", get(subscriptions::get::get).delete(subscriptions::delete::delete)),
         ("/v1/webhooks", get(webhooks::list::list).post(webhooks::create::create)),
         ("/v1/webhooks/{id}", get(webhooks::get::get).patch(webhooks::update::update).delete(webhooks::delete::delete)),
         ("/v1/webhooks/{id}/enable", post(webhooks::enable::enable)),

@@ -41,8 +41,6 @@ mod tests {
         let api = Api::start().await;
         let connection = api.connection("graph").await;
         let webhook = api.webhook().await;
-        let disable = format!("/v1/webhooks/{}/disable", webhook["id"].as_str().unwrap());
-        api.admin().post(&disable, json!(null)).await;
         let trace = api.change(&connection, &webhook).await;
         api.attempt(
             trace.delivery,

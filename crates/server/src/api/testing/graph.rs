@@ -1,10 +1,16 @@
 //! As much of the sign-in and of Graph as the management API makes use of.
 
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
+
 use axum::{
     Json, Router,
-    extract::Path,
+    extract::{Path, Request, State},
+    middleware::{self, Next},
     response::{IntoResponse as _, Response},
-    routing::{get, post},
+    routing::{delete, post},
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::StatusCode;
@@ -18,19 +24,31 @@ pub(crate) const REFUSED: &str = "11111111-2222-4333-8444-555555555555";
 
 /// It serves until it is dropped.
 pub(super) struct Graph {
-    _serving: JoinSet<()>,
     pub(super) url: String,
+    pub(super) seen: Arc<Seen>,
+    _serving: JoinSet<()>,
+}
+
+/// What it was asked for, and how it is to behave.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// Whether Graph, not the sign-in, answers everything with 503.
+    pub(super) out: AtomicBool,
+    /// Ids of the subscriptions that were removed.
+    pub(super) removed: Mutex<Vec<String>>,
 }
 
 impl Graph {
     pub(super) async fn start() -> Self {
+        let seen = Arc::new(Seen::default());
+        let graph = Router::new()
+            .route("/v1.0/subscriptions", post(subscribe))
+            .route("/v1.0/subscriptions/{id}", delete(unsubscribe))
+            .layer(middleware::from_fn_with_state(Arc::clone(&seen), outage))
+            .with_state(Arc::clone(&seen));
         let router = Router::new()
             .route("/{tenant}/oauth2/v2.0/token", post(token))
-            .route("/v1.0/subscriptions", post(subscribe))
-            .route(
-                "/v1.0/subscriptions/{id}",
-                get(missing).patch(renew).delete(unsubscribe),
-            );
+            .merge(graph);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let mut serving = JoinSet::new();
@@ -38,10 +56,18 @@ impl Graph {
             axum::serve(listener, router).await.unwrap();
         });
         Self {
-            _serving: serving,
             url,
+            seen,
+            _serving: serving,
         }
     }
+}
+
+async fn outage(State(seen): State<Arc<Seen>>, request: Request, next: Next) -> Response {
+    if seen.out.load(Ordering::SeqCst) {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    next.run(request).await
 }
 
 async fn token(Path(tenant): Path<String>) -> Response {
@@ -74,15 +100,7 @@ async fn subscribe(Json(mut wanted): Json<Value>) -> (StatusCode, Json<Value>) {
     (StatusCode::CREATED, Json(wanted))
 }
 
-async fn renew(Path(id): Path<String>, Json(mut wanted): Json<Value>) -> Json<Value> {
-    wanted["id"] = json!(id);
-    Json(wanted)
-}
-
-async fn unsubscribe() -> StatusCode {
+async fn unsubscribe(State(seen): State<Arc<Seen>>, Path(id): Path<String>) -> StatusCode {
+    seen.removed.lock().unwrap().push(id);
     StatusCode::NO_CONTENT
-}
-
-async fn missing() -> StatusCode {
-    StatusCode::NOT_FOUND
 }

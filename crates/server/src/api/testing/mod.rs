@@ -1,6 +1,6 @@
 //! A whole API for tests: a real store in a temporary folder, a sign-in and Graph of our own on a real port.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use axum::{Router, body::Body};
 use http::{HeaderMap, Method, Request, StatusCode, header};
@@ -43,7 +43,8 @@ impl Api {
         let graph = graph::Graph::start().await;
         let mut config = config::load(None, [], Vec::new()).unwrap();
         config.store.data_dir = data_dir.path().to_owned();
-        config.egress.allow_graph = vec!["127.0.0.0/8".parse().unwrap()];
+        config.egress.allow = vec!["127.0.0.0/8".parse().unwrap()];
+        config.egress.allow_graph = config.egress.allow.clone();
 
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(NOW));
         let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(7));
@@ -107,6 +108,16 @@ impl Api {
         &self.graph.url
     }
 
+    /// Ids of the subscriptions that were removed at Graph.
+    pub(crate) fn removed_at_graph(&self) -> Vec<String> {
+        self.graph.seen.removed.lock().unwrap().clone()
+    }
+
+    /// Begins or ends an outage of Graph.
+    pub(crate) fn graph_is_out(&self, out: bool) {
+        self.graph.seen.out.store(out, Ordering::SeqCst);
+    }
+
     /// The body of a creation of an integration.
     pub(crate) fn integration(&self, key: &str) -> Value {
         json!({
@@ -130,8 +141,16 @@ impl Api {
 
     /// A webhook for everything that [`Api::change`] makes.
     pub(crate) async fn webhook(&self) -> Value {
-        let new = json!({ "url": "https://app.example/hook", "triggers": ["event.updated"] });
-        self.admin().make("/v1/webhooks", new).await
+        self.webhook_of(&self.admin()).await
+    }
+
+    /// The same, made by `owner`. It is disabled, so that nothing is sent behind a test's back.
+    pub(crate) async fn webhook_of(&self, owner: &Caller) -> Value {
+        let url = format!("{}/hook", self.graph.url);
+        let new = json!({ "url": url, "triggers": ["event.updated"] });
+        let webhook = owner.make("/v1/webhooks", new).await;
+        let disable = format!("/v1/webhooks/{}/disable", webhook["id"].as_str().unwrap());
+        owner.post(&disable, Value::Null).await.body
     }
 }
 

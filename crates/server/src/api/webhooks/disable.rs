@@ -46,11 +46,12 @@ mod tests {
         let webhook = api.webhook().await;
         let path = format!("/v1/webhooks/{}", webhook["id"].as_str().unwrap());
 
-        let disabled = api
-            .admin()
-            .post(&format!("{path}/disable"), json!(null))
-            .await
-            .body;
+        let switch = async |verb: &str| {
+            let path = format!("{path}/{verb}");
+            api.admin().post(&path, json!(null)).await.body
+        };
+        assert_eq!(switch("enable").await["state"], "active");
+        let disabled = switch("disable").await;
         assert_eq!(disabled["state"], "disabled");
         assert_eq!(disabled["disabled_reason"], "operator");
         assert_eq!(normal(&disabled["disabled_since"]), "time");
@@ -58,11 +59,7 @@ mod tests {
         let delivery = format!("/v1/deliveries/{}", trace.delivery);
         assert_eq!(api.admin().get(&delivery).await.body["state"], "held");
 
-        let enabled = api
-            .admin()
-            .post(&format!("{path}/enable"), json!(null))
-            .await
-            .body;
+        let enabled = switch("enable").await;
         assert_eq!(enabled["state"], "active");
         assert_eq!(enabled["disabled_reason"], json!(null));
         assert_ne!(api.admin().get(&delivery).await.body["state"], "held");
