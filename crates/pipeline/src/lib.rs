@@ -30,3 +30,6 @@ pub mod signature;
 pub mod subscribe;
 pub mod supervisor;
 pub mod wake;
+
+#[cfg(test)]
+mod testing;

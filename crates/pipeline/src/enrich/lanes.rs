@@ -107,6 +107,10 @@ impl Lanes {
                 continue;
             };
             lane.in_rotation = false;
+            // Its breaker may have shut since it was put here.
+            if !lane.may_ask(limits.fetches, now) {
+                continue;
+            }
             let taken = lane.take(limits);
             if taken.is_some() {
                 self.in_flight += 1;
@@ -164,11 +168,7 @@ impl Lanes {
         let Some(lane) = self.lanes.get_mut(&connection) else {
             return;
         };
-        let may = match lane.breaker.shut_until() {
-            None => lane.in_flight < most,
-            Some(until) => until <= now && lane.in_flight == 0,
-        };
-        if may && !lane.in_rotation && !lane.ready.is_empty() {
+        if lane.may_ask(most, now) && !lane.in_rotation && !lane.ready.is_empty() {
             lane.in_rotation = true;
             self.rotation.push_back(connection);
         }
@@ -176,6 +176,14 @@ impl Lanes {
 }
 
 impl Lane {
+    /// Whether one more of its items may ask: beside the limit, a shut breaker lets one probe through when it is time.
+    fn may_ask(&self, most: usize, now: Duration) -> bool {
+        match self.breaker.shut_until() {
+            None => self.in_flight < most,
+            Some(until) => until <= now && self.in_flight == 0,
+        }
+    }
+
     /// The first item whose mailbox has room. The others are put aside until theirs has.
     fn take(&mut self, limits: Limits) -> Option<Slot> {
         while let Some(slot) = self.ready.pop_front() {

@@ -17,6 +17,7 @@ use std::{
 };
 
 use futures_util::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
+use prometheus_client::metrics::gauge::Gauge;
 use tidings_domain::{
     Clock, Entropy, Ids, Secret,
     clock::within,
@@ -153,8 +154,8 @@ impl Subscribe {
             .await?;
         // Notifications may come before Graph's answer to the call that follows.
         self.refresh(subscription.id).await;
+        let _hint = WakeAtEnd(&parts.wake);
         let asked = self.act(subscription.id).await?;
-        parts.wake.wake();
         Ok(asked.unwrap_or(subscription))
     }
 
@@ -175,8 +176,8 @@ impl Subscribe {
         };
         parts.store.update_subscription(update).await?;
         drop(guard);
+        let _hint = WakeAtEnd(&parts.wake);
         self.act(id).await?;
-        parts.wake.wake();
         Ok(true)
     }
 
@@ -272,9 +273,8 @@ impl Subscribe {
         if !wanted(&row) {
             return Ok(Some(row));
         }
-        self.parts.metrics.in_flight.inc();
+        let _counted = InFlight::begin(&self.parts.metrics.in_flight);
         let done = act::act(&self.parts, &row).await;
-        self.parts.metrics.in_flight.dec();
         match done {
             act::Done::Changed(update) => self.parts.store.update_subscription(update).await?,
             act::Done::Removed => {
@@ -294,6 +294,31 @@ impl Subscribe {
         let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
         locks.retain(|_, lock| Arc::strong_count(lock) > 1);
         Arc::clone(locks.entry(id).or_default())
+    }
+}
+
+/// Wakes the loop when it is dropped: also when whoever asked has gone away half-way, and the loop has to go on.
+struct WakeAtEnd<'a>(&'a Wake);
+
+impl Drop for WakeAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.wake();
+    }
+}
+
+/// Counts as under way until it is dropped.
+struct InFlight<'a>(&'a Gauge);
+
+impl<'a> InFlight<'a> {
+    fn begin(gauge: &'a Gauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 
