@@ -114,6 +114,7 @@ CREATE TABLE notifications (
     lifecycle_event       TEXT,
     resource              TEXT NOT NULL,
     etag                  TEXT,
+    checksum              INTEGER NOT NULL, -- of the item: SQLite has none for what stands in its pages
     item                  BLOB NOT NULL
 ) STRICT;
 CREATE INDEX notifications_of_connection ON notifications (connection_id, seq) WHERE connection_id IS NOT NULL;
@@ -152,6 +153,7 @@ CREATE TABLE events (
     subject         TEXT NOT NULL,
     object_state    TEXT NOT NULL,
     created_at      INTEGER NOT NULL,
+    checksum        INTEGER NOT NULL, -- of the body
     body            BLOB NOT NULL
 ) STRICT;
 CREATE INDEX events_of_connection ON events (connection_id, seq);

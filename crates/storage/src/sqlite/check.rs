@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::{Connection, Error};
 use tokio::sync::oneshot;
 
-use super::{SqliteStore, database, trouble};
+use super::{SqliteStore, database, row::Columns, trouble};
 use crate::{StoreError, seal::Seal};
 
 /// Rows that cannot be without another one, and the query that finds those that are.
@@ -51,7 +51,7 @@ fn check(path: &Path, seal: &Seal) -> Result<Vec<String>, Error> {
     let sql = database::open_reader(path)?;
     let mut found = Vec::new();
     // An error on the way is a finding, not the end: what can be looked at is.
-    for part in [integrity, references, orphans] {
+    for part in [integrity, references, orphans, contents] {
         if let Err(error) = part(&sql, &mut found) {
             found.push(format!("the database cannot be read through: {error}"));
         }
@@ -92,6 +92,28 @@ fn orphans(sql: &Connection, found: &mut Vec<String>) -> Result<(), Error> {
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             found.push(format!("{what}: place {}", row.get::<_, i64>(0)?));
+        }
+    }
+    Ok(())
+}
+
+/// Compares what was received and what is delivered with its checksums.
+fn contents(sql: &Connection, found: &mut Vec<String>) -> Result<(), Error> {
+    for (what, query) in [
+        (
+            "notification",
+            "SELECT id, checksum, item FROM notifications",
+        ),
+        ("event", "SELECT id, checksum, body FROM events"),
+    ] {
+        let mut statement = sql.prepare(query)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let mut columns = Columns::new(row);
+            let id: String = columns.value()?;
+            if let Err(error) = columns.checked_bytes() {
+                found.push(format!("{what} {id} is damaged: {error}"));
+            }
         }
     }
     Ok(())

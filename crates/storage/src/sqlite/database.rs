@@ -16,6 +16,9 @@ pub(super) const FILE_NAME: &str = "tidings.db";
 const WRITER_CACHE_KIB: i32 = 32 * 1_024;
 const READER_CACHE_KIB: i32 = 2 * 1_024;
 
+/// A log that grew longer, because a reader held it back, is cut to this when it begins anew.
+const WAL_KEPT: i64 = 64 << 20;
+
 /// Only other programs make us wait, such as somebody's `sqlite3` on the same file.
 const BUSY: Duration = Duration::from_millis(250);
 
@@ -33,8 +36,8 @@ pub(super) fn wal_bytes() -> u64 {
     u64::try_from(WAL_FRAMES.get()).unwrap_or(0) * FRAME
 }
 
-/// To be called when the WAL was cut to nothing.
-pub(super) fn wal_was_cut() {
+/// To be called when all of the WAL was copied, and the next commit begins at its start.
+pub(super) fn wal_was_copied() {
     WAL_FRAMES.set(0);
 }
 
@@ -49,6 +52,9 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
     sql.pragma_update(None, "foreign_keys", true)?;
     sql.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     sql.pragma_update(None, "temp_store", "MEMORY")?;
+    sql.pragma_update_and_check(None, "journal_size_limit", WAL_KEPT, |row| {
+        row.get::<_, i64>(0)
+    })?;
     // After a failed fsync nothing may be copied from the WAL by a connection that only goes away.
     sql.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     // This also turns off automatic checkpoints, which would come inside somebody's commit.

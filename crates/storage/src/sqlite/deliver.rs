@@ -1,7 +1,6 @@
 //! What deliver reads and writes.
 
-use bytes::Bytes;
-use rusqlite::{Connection, OptionalExtension as _, Result};
+use rusqlite::{Connection, OptionalExtension as _, Result, Row};
 use tidings_domain::{
     Timestamp,
     delivery::{DeadReason, Delivery},
@@ -10,7 +9,7 @@ use tidings_domain::{
 
 use super::{
     deliveries,
-    row::{Columns, Text, Time},
+    row::{self, Columns, Text, Time},
     writer::{Tx, Undone},
 };
 use crate::{
@@ -44,32 +43,39 @@ pub(super) fn due(
     limit: u32,
 ) -> Result<Vec<DueDelivery>> {
     let mut statement = sql.prepare_cached(
-        "SELECT d.id, e.id, d.attempts, d.due_at, e.body
+        "SELECT d.id, e.id, d.attempts, d.due_at, e.checksum, e.body
          FROM deliveries d JOIN events e ON e.seq = d.event_seq
          WHERE d.webhook_id = ?1 AND d.state = 'pending' AND d.due_at <= ?2
              AND EXISTS (SELECT 1 FROM webhooks w WHERE w.id = ?1 AND w.disabled_reason IS NULL)
-         ORDER BY d.due_at, d.seq LIMIT ?3",
+         ORDER BY d.due_at, d.seq",
     )?;
-    let mut rows = statement.query((Text(webhook), Time(now), limit))?;
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut rows = statement.query((Text(webhook), Time(now)))?;
     let mut found = Vec::new();
     let mut bytes = 0;
-    while bytes < ANSWER_BYTES {
+    while found.len() < limit && bytes < ANSWER_BYTES {
         let Some(row) = rows.next()? else {
             break;
         };
-        let mut columns = Columns::new(row);
-        let delivery = DueDelivery {
-            id: columns.parsed()?,
-            webhook,
-            event: columns.parsed()?,
-            attempts: columns.value()?,
-            due_at: columns.time()?,
-            body: columns.value::<Vec<u8>>().map(Bytes::from)?,
+        let Some(delivery) = row::unless_damaged(read_due(row, webhook))? else {
+            continue;
         };
         bytes += delivery.body.len();
         found.push(delivery);
     }
     Ok(found)
+}
+
+fn read_due(row: &Row<'_>, webhook: WebhookId) -> Result<DueDelivery> {
+    let mut columns = Columns::new(row);
+    Ok(DueDelivery {
+        id: columns.parsed()?,
+        webhook,
+        event: columns.parsed()?,
+        attempts: columns.value()?,
+        due_at: columns.time()?,
+        body: columns.checked_bytes()?,
+    })
 }
 
 pub(super) fn next_due(

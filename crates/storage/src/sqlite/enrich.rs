@@ -5,7 +5,7 @@ use tidings_domain::{Timestamp, event::Event};
 
 use super::{
     notifications,
-    row::{Columns, Text, Time, unreadable},
+    row::{self, Columns, Text, Time, unreadable},
     writer::{Tx, Undone},
 };
 use crate::record::{KeyedHash, NewEvent, QueuedNotification, Seq};
@@ -18,22 +18,25 @@ macro_rules! select {
         concat!(
             "SELECT q.due_at, q.failures, q.client_state_hash, ",
             notifications::columns!(),
-            ", n.item FROM queue q JOIN notifications n ON n.seq = q.seq ",
+            ", n.checksum, n.item FROM queue q JOIN notifications n ON n.seq = q.seq ",
             $rest
         )
     };
 }
 
 pub(super) fn queued(sql: &Connection, after: Seq, limit: u32) -> Result<Vec<QueuedNotification>> {
-    let mut statement = sql.prepare_cached(select!("WHERE q.seq > ? ORDER BY q.seq LIMIT ?"))?;
-    let mut rows = statement.query((after.0, limit))?;
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut statement = sql.prepare_cached(select!("WHERE q.seq > ? ORDER BY q.seq"))?;
+    let mut rows = statement.query([after.0])?;
     let mut found = Vec::new();
     let mut bytes = 0;
-    while bytes < ANSWER_BYTES {
+    while found.len() < limit && bytes < ANSWER_BYTES {
         let Some(row) = rows.next()? else {
             break;
         };
-        let queued = read(row)?;
+        let Some(queued) = row::unless_damaged(read(row))? else {
+            continue;
+        };
         bytes += queued.notification.item.len();
         found.push(queued);
     }
@@ -44,7 +47,8 @@ pub(super) fn queued_at(sql: &Connection, places: &[Seq]) -> Result<Vec<QueuedNo
     let mut statement = sql.prepare_cached(select!("WHERE q.seq = ?"))?;
     let mut found = Vec::with_capacity(places.len());
     for place in places {
-        found.extend(statement.query_row([place.0], read).optional()?);
+        let read = statement.query_row([place.0], read).optional();
+        found.extend(row::unless_damaged(read)?.flatten());
     }
     Ok(found)
 }
@@ -93,8 +97,8 @@ fn insert(tx: &Tx<'_>, event: &Event) -> Result<i64> {
     tx.sql
         .prepare_cached(
             "INSERT INTO events (id, environment_id, connection_id, subscription_id, notification_id, trigger,
-                 subject, object_state, created_at, body)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 subject, object_state, created_at, checksum, body)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .insert((
             Text(event.id),
@@ -106,6 +110,7 @@ fn insert(tx: &Tx<'_>, event: &Event) -> Result<i64> {
             &event.subject,
             event.object_state.as_str(),
             Time(event.created_at),
+            row::checksum(&event.body),
             &event.body[..],
         ))
 }
@@ -121,7 +126,7 @@ fn read(row: &Row<'_>) -> Result<QueuedNotification> {
         .map_err(|_| unreadable(2, &"a keyed hash has 32 bytes"))?;
     let seq = Seq(columns.value()?);
     let mut notification = notifications::read(&mut columns)?;
-    notification.item = columns.bytes()?;
+    notification.item = columns.checked_bytes()?;
     Ok(QueuedNotification {
         seq,
         due_at,

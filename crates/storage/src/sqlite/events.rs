@@ -25,12 +25,12 @@ macro_rules! select {
 }
 
 pub(super) fn one(sql: &Connection, id: EventId) -> Result<Option<Event>> {
-    sql.prepare_cached(select!(", body FROM events WHERE id = ?"))?
+    sql.prepare_cached(select!(", checksum, body FROM events WHERE id = ?"))?
         .query_row([Text(id)], |row| {
             let mut columns = Columns::new(row);
             columns.value::<i64>()?;
             let mut event = read(&mut columns)?;
-            event.body = columns.bytes()?;
+            event.body = columns.checked_bytes()?;
             Ok(event)
         })
         .optional()

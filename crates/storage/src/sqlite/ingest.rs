@@ -8,7 +8,7 @@ use tidings_domain::{
 };
 
 use super::{
-    row::{Text, Time},
+    row::{self, Columns, Text, Time},
     writer::{Tx, Undone},
 };
 use crate::{
@@ -69,8 +69,9 @@ fn insert(tx: &Tx<'_>, notification: &Notification, verdict: Verdict, item: &[u8
     tx.sql
         .prepare_cached(
             "INSERT INTO notifications (id, environment_id, integration_id, received_at, verdict, connection_id,
-                 subscription_id, graph_subscription_id, tenant_id, change_type, lifecycle_event, resource, etag, item)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 subscription_id, graph_subscription_id, tenant_id, change_type, lifecycle_event, resource, etag,
+                 checksum, item)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .insert((
             Text(notification.id),
@@ -86,6 +87,7 @@ fn insert(tx: &Tx<'_>, notification: &Notification, verdict: Verdict, item: &[u8
             notification.lifecycle_event.map(tidings_domain::notification::LifecycleEvent::as_str),
             &notification.resource,
             &notification.etag,
+            row::checksum(item),
             item,
         ))
         .map(Seq)
@@ -141,7 +143,7 @@ pub(super) fn settle_held(
     let found: Option<Verdict> = tx
         .sql
         .prepare_cached("SELECT verdict FROM notifications WHERE seq = ?")?
-        .query_row([seq.0], |row| super::row::Columns::new(row).parsed())
+        .query_row([seq.0], |row| Columns::new(row).parsed())
         .optional()?;
     match found {
         None => {
@@ -161,7 +163,8 @@ pub(super) fn settle_held(
     let notification = &settled.notification;
     tx.sql
         .prepare_cached(
-            "UPDATE notifications SET verdict = ?, connection_id = ?, subscription_id = ?, resource = ?, item = ?
+            "UPDATE notifications SET verdict = ?, connection_id = ?, subscription_id = ?, resource = ?, checksum = ?,
+                 item = ?
              WHERE seq = ?",
         )?
         .execute((
@@ -169,6 +172,7 @@ pub(super) fn settle_held(
             notification.connection.map(Text),
             notification.subscription.map(Text),
             &notification.resource,
+            row::checksum(&notification.item),
             &notification.item[..],
             seq.0,
         ))?;

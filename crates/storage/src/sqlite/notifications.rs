@@ -28,13 +28,13 @@ pub(super) fn one(sql: &Connection, id: NotificationId) -> Result<Option<Notific
     sql.prepare_cached(concat!(
         "SELECT ",
         columns!(),
-        ", n.item FROM notifications n WHERE n.id = ?"
+        ", n.checksum, n.item FROM notifications n WHERE n.id = ?"
     ))?
     .query_row([Text(id)], |row| {
         let mut columns = Columns::new(row);
         columns.value::<i64>()?;
         let mut notification = read(&mut columns)?;
-        notification.item = columns.bytes()?;
+        notification.item = columns.checked_bytes()?;
         Ok(notification)
     })
     .optional()

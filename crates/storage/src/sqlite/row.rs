@@ -81,6 +81,20 @@ impl<'a> Columns<'a> {
         self.value::<Vec<u8>>().map(Bytes::from)
     }
 
+    /// Bytes behind their checksum. A disk can give back other bytes than it was given, and SQLite would not notice.
+    pub(super) fn checked_bytes(&mut self) -> Result<Bytes> {
+        let expected: i64 = self.value()?;
+        let bytes = self.bytes()?;
+        if checksum(&bytes) == expected {
+            Ok(bytes)
+        } else {
+            Err(unreadable(
+                self.next - 1,
+                &"the bytes are not those that were written",
+            ))
+        }
+    }
+
     /// One of the words of `all`.
     pub(super) fn word<T: Copy>(&mut self, all: &[T], word: fn(T) -> &'static str) -> Result<T> {
         let place = self.next;
@@ -138,6 +152,29 @@ impl<'a> Columns<'a> {
             unreadable(place, &format_args!("{table}.{column} of {row}: {error}"))
         })
     }
+}
+
+/// What was read, or `None` if that row, and only that, is damaged: it stays where it is, others must not wait for it.
+pub(super) fn unless_damaged<T>(read: Result<T>) -> Result<Option<T>> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(error @ rusqlite::Error::FromSqlConversionFailure(..)) => {
+            tracing::error!(%error, "a damaged row is left out");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The checksum of bytes that leave this machine: the first 64 bits of their SHA-256, which the processor computes faster
+/// than most shorter sums.
+pub(super) fn checksum(bytes: &[u8]) -> i64 {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+    let (first, _) = digest
+        .as_ref()
+        .split_first_chunk()
+        .expect("invariant: SHA-256 has 32 bytes");
+    i64::from_le_bytes(*first)
 }
 
 /// The members of a list as text with commas between.

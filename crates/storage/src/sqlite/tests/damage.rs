@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use tidings_domain::notification::Verdict;
 
 use super::{super::SqliteStore, Bench, options, queued};
-use crate::{Store as _, record::Seq};
+use crate::{Store as _, StoreError, record::Seq};
 
 const FILES: [&str; 3] = ["tidings.db", "tidings.db-wal", "tidings.key"];
 
@@ -133,4 +133,40 @@ async fn a_flipped_byte_in_the_database_is_found() {
         }
     }
     assert_eq!(found, pages.len());
+}
+
+#[tokio::test]
+async fn a_flipped_byte_in_an_item_is_found_and_costs_nobody_else() {
+    let bench = Bench::new();
+    let store = bench.open().await;
+    bench.record(&store).await.unwrap();
+    let mut hit = bench.accepted();
+    hit.notification.item = vec![b'z'; 900].into();
+    let id = hit.notification.id;
+    store.record_notifications(vec![hit]).await.unwrap();
+    bench.record(&store).await.unwrap();
+    store.close().await;
+    let path = bench.path().join("tidings.db");
+    let mut bytes = fs::read(&path).unwrap();
+    let run = [b'z'; 900];
+    // In each copy that SQLite has left behind when it moved cells about.
+    for place in 450..bytes.len() - 450 {
+        if bytes[place - 450..place + 450] == run {
+            bytes[place] = b'y';
+        }
+    }
+    fs::write(&path, bytes).unwrap();
+
+    let store = bench.open().await;
+    let after = store
+        .queued_notifications(Seq::default(), 100)
+        .await
+        .unwrap();
+    assert_eq!(after.len(), 2);
+    assert!(after.iter().all(|one| one.notification.id != id));
+    let read = store.notification(id).await;
+    assert!(matches!(read, Err(StoreError::Corrupt { .. })), "{read:?}");
+    let findings = store.check().await.unwrap();
+    let named = |finding: &String| finding.contains(&id.to_string());
+    assert!(findings.iter().any(named), "{findings:?}");
 }

@@ -326,7 +326,7 @@ impl Work {
         let (parts, clock) = (&self.parts, &self.parts.clock);
         let mut done = upkeep.checkpoint(sql);
         if done.is_ok() && !self.queue.is_busy() {
-            done = upkeep.cut(sql, now);
+            done = upkeep.tidy(sql, now);
         }
         let had_trouble = parts.gauges.trouble().is_some();
         if done.is_ok() && !had_trouble {

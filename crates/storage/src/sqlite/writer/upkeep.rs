@@ -19,7 +19,7 @@ const CHECKPOINT_BYTES: u64 = 32 << 20;
 /// Where a reader holds part of the WAL back, the next try waits until it has grown by this.
 const CHECKPOINT_AGAIN_BYTES: u64 = 4 << 20;
 
-/// After this much time without work the WAL is cut, once.
+/// After this much time without work all of the WAL is copied, once.
 const IDLE: Duration = Duration::from_secs(1);
 
 /// How long after one slice of removals the next may come.
@@ -35,7 +35,7 @@ pub(super) struct Upkeep {
     /// Bytes in the WAL when it was last copied.
     checkpointed: u64,
     worked_at: Duration,
-    cut_at: Option<Duration>,
+    tidy_at: Option<Duration>,
     slice_at: Duration,
     /// Where the walk through the dedup keys stands; `None` between two walks.
     walk: Option<Vec<u8>>,
@@ -47,7 +47,7 @@ impl Upkeep {
         Self {
             checkpointed: 0,
             worked_at: now,
-            cut_at: Some(now + IDLE),
+            tidy_at: Some(now + IDLE),
             slice_at: now + IDLE,
             walk: Some(Vec::new()),
             leftovers: true,
@@ -61,12 +61,12 @@ impl Upkeep {
         if self.leftovers {
             self.slice_at = self.slice_at.min(now + SLICE_PAUSE);
         }
-        self.cut_at = Some(now + IDLE);
+        self.tidy_at = Some(now + IDLE);
     }
 
     /// When there will be something to do, if nothing else comes.
     pub(super) fn next(&self) -> Duration {
-        self.cut_at
+        self.tidy_at
             .map_or(self.slice_at, |at| at.min(self.slice_at))
     }
 
@@ -84,17 +84,18 @@ impl Upkeep {
         Ok(())
     }
 
-    /// Cuts the WAL if nothing has been done for a while.
-    pub(super) fn cut(&mut self, sql: &Connection, now: Duration) -> Result<(), Error> {
-        if self.cut_at.is_none_or(|at| now < at) {
+    /// Copies all of the WAL if nothing has been done for a while. The file keeps its size: writing over what is there
+    /// is faster to make durable than making it longer.
+    pub(super) fn tidy(&mut self, sql: &Connection, now: Duration) -> Result<(), Error> {
+        if self.tidy_at.is_none_or(|at| now < at) {
             return Ok(());
         }
-        if database::wal_bytes() == 0 || checkpoint(sql, "TRUNCATE")? {
-            database::wal_was_cut();
+        if database::wal_bytes() == 0 || checkpoint(sql, "RESTART")? {
+            database::wal_was_copied();
             self.checkpointed = 0;
-            self.cut_at = None;
+            self.tidy_at = None;
         } else {
-            self.cut_at = Some(now + 10 * IDLE);
+            self.tidy_at = Some(now + 10 * IDLE);
         }
         Ok(())
     }
