@@ -44,7 +44,7 @@ pub(crate) fn run(long: bool) -> Result<()> {
     )?;
     let skipped_file = shell::target_directory()?.join("skipped-tests.txt");
     fs::write(&skipped_file, "")?;
-    let mut tests = test_command()?;
+    let mut tests = test_command(long || in_ci)?;
     tests.env(SKIPPED, &skipped_file);
     if long {
         tests.env("TIDINGS_LONG", "1");
@@ -69,18 +69,18 @@ pub(crate) fn run(long: bool) -> Result<()> {
 
 /// nextest runs each test in a process of its own and in parallel; a fresh machine may lack it, and installing it
 /// takes longer than the tests.
-fn test_command() -> Result<Command> {
+fn test_command(patient: bool) -> Result<Command> {
     let has_nextest = shell::cargo(&["nextest", "--version"])
         .output()?
         .status
         .success();
     if has_nextest {
-        return Ok(shell::cargo(&[
-            "nextest",
-            "run",
-            "--workspace",
-            "--color=never",
-        ]));
+        let mut command = shell::cargo(&["nextest", "run", "--workspace", "--color=never"]);
+        if patient {
+            // Long forms and busy machines take longer than the profile for a developer's desk allows.
+            command.arg("--profile=ci");
+        }
+        return Ok(command);
     }
     println!("cargo-nextest is not installed: using `cargo test`");
     Ok(shell::cargo(&[
