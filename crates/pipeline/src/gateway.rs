@@ -153,26 +153,37 @@ impl Gateway {
             directory,
             ingest,
             manage,
-            subscribe: subscribe.clone(),
+            subscribe,
             metrics,
             supervisor,
         });
-        let directory = Arc::clone(&gateway.directory);
-        let clock = Arc::clone(&gateway.clock);
-        gateway.run("directory", directory, move |directory, stop| {
-            let clock = Arc::clone(&clock);
-            async move { directory.run(&*clock, &stop).await }
-        });
-        gateway.run("deliver", deliver, |deliver, stop| async move {
-            deliver.run(&stop).await
-        });
-        gateway.run("enrich", enrich, |enrich, stop| async move {
-            enrich.run(&stop).await
-        });
-        gateway.run("subscribe", subscribe, |subscribe, stop| async move {
-            subscribe.run(&stop).await
-        });
+        gateway.run_stages(deliver, enrich);
         Ok(gateway)
+    }
+
+    fn run_stages(&self, deliver: Deliver, enrich: Enrich) {
+        let clock = Arc::clone(&self.clock);
+        self.run(
+            "directory",
+            Arc::clone(&self.directory),
+            move |directory, stop| {
+                let clock = Arc::clone(&clock);
+                async move { directory.run(&*clock, &stop).await }
+            },
+        );
+        self.run("deliver", deliver, |deliver, stop| async move {
+            deliver.run(&stop).await;
+        });
+        self.run("enrich", enrich, |enrich, stop| async move {
+            enrich.run(&stop).await;
+        });
+        self.run(
+            "subscribe",
+            self.subscribe.clone(),
+            |subscribe, stop| async move {
+                subscribe.run(&stop).await;
+            },
+        );
     }
 
     /// Keeps `run` running on `stage` until the gateway stops.

@@ -166,8 +166,7 @@ fn read_destination(destination: &str) -> Option<(EnvironmentId, &str)> {
     let key = parts.next()?;
     key.parse::<IntegrationKey>().ok()?;
     match (parts.next(), parts.next()) {
-        (None, None) => Some((environment, key)),
-        (Some(LIFECYCLE), None) => Some((environment, key)),
+        (None | Some(LIFECYCLE), None) => Some((environment, key)),
         _ => None,
     }
 }

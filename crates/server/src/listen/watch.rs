@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 
 /// How long a connection may rest between requests, and how long a request may go without a byte passing. Longer than
 /// any answer takes: a call to Graph may take 45 s.
-const QUIET: Duration = Duration::from_secs(120);
+const QUIET: Duration = Duration::from_mins(2);
 
 /// Nothing is asked.
 const IDLE: u64 = 0;

@@ -45,7 +45,6 @@ pub(super) const HOLD: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub(super) struct Known {
     pub(super) id: SubscriptionId,
-    pub(super) connection: ConnectionId,
     pub(super) graph_id: String,
     pub(super) client_state: String,
 }
@@ -320,7 +319,6 @@ impl Seed<'_> {
         self.store.create_subscription(subscription).await.unwrap();
         Known {
             id,
-            connection,
             graph_id: graph_id
                 .unwrap_or_else(|| format!("{number:08x}-aaaa-4bbb-8ccc-dddddddddddd")),
             client_state,
