@@ -108,20 +108,16 @@ impl Backlog {
         if place.due_at <= now && self.loaded.len() < self.most_loaded {
             self.loaded.insert(seq, work);
         }
-        match self.chains.get_mut(&chain) {
-            Some(chain) => {
-                chain.rest.push_back(place);
-                None
-            }
-            None => {
-                let head = Chain {
-                    head: place,
-                    rest: VecDeque::new(),
-                };
-                self.chains.insert(chain, head);
-                self.turn_or_wait(chain, place, now)
-            }
+        if let Some(chain) = self.chains.get_mut(&chain) {
+            chain.rest.push_back(place);
+            return None;
         }
+        let head = Chain {
+            head: place,
+            rest: VecDeque::new(),
+        };
+        self.chains.insert(chain, head);
+        self.turn_or_wait(chain, place, now)
     }
 
     /// The data of an item, if it is here.
@@ -162,16 +158,12 @@ impl Backlog {
         self.loaded.remove(&turn.seq);
         let chain = self.chains.get_mut(&turn.chain)?;
         self.len -= 1;
-        match chain.rest.pop_front() {
-            Some(next) => {
-                chain.head = next;
-                self.turn_or_wait(turn.chain, next, now)
-            }
-            None => {
-                self.chains.remove(&turn.chain);
-                None
-            }
-        }
+        let Some(next) = chain.rest.pop_front() else {
+            self.chains.remove(&turn.chain);
+            return None;
+        };
+        chain.head = next;
+        self.turn_or_wait(turn.chain, next, now)
     }
 
     /// The items that have become due.

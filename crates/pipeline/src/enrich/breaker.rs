@@ -92,8 +92,9 @@ mod tests {
         let mut last = Duration::ZERO;
         for _ in 0..6 {
             let until = breaker.shut_until().unwrap();
-            assert!(until - now > last.mul_f64(1.2));
-            last = until - now;
+            let wait = until.saturating_sub(now);
+            assert!(wait > last.mul_f64(1.2));
+            last = wait;
             now = until;
             assert!(breaker.note(Contact::Failed(None), now, &entropy));
         }

@@ -38,7 +38,7 @@ pub(super) struct Slot {
 pub(super) struct Lanes {
     limits: Limits,
     entropy: Arc<dyn Entropy>,
-    lanes: HashMap<ConnectionId, Lane>,
+    by_connection: HashMap<ConnectionId, Lane>,
     /// The lanes that have something to ask and may, each once.
     rotation: VecDeque<ConnectionId>,
     /// The lanes whose breaker is shut, by the time of the probe.
@@ -66,7 +66,7 @@ impl Lanes {
         Self {
             limits,
             entropy,
-            lanes: HashMap::new(),
+            by_connection: HashMap::new(),
             rotation: VecDeque::new(),
             shut: BinaryHeap::new(),
             in_flight: 0,
@@ -84,7 +84,7 @@ impl Lanes {
 
     /// Queues an item; `true` if it will not have its turn soon.
     pub(super) fn push(&mut self, slot: Slot, now: Duration) -> bool {
-        let lane = self.lanes.entry(slot.connection).or_default();
+        let lane = self.by_connection.entry(slot.connection).or_default();
         lane.ready.push_back(slot);
         let shut = lane.breaker.shut_until().is_some_and(|until| now < until);
         let far = shut || lane.ready.len() > DATA_PER_LANE;
@@ -103,7 +103,7 @@ impl Lanes {
         while self.has_room() {
             let connection = self.rotation.pop_front()?;
             let limits = self.lane_limits();
-            let Some(lane) = self.lanes.get_mut(&connection) else {
+            let Some(lane) = self.by_connection.get_mut(&connection) else {
                 continue;
             };
             lane.in_rotation = false;
@@ -129,7 +129,7 @@ impl Lanes {
     /// An item has asked. If that shut its lane, gives what waits in it: its data need not wait with it.
     pub(super) fn finished(&mut self, slot: &Slot, contact: Contact, now: Duration) -> Vec<Seq> {
         self.in_flight -= 1;
-        let Some(lane) = self.lanes.get_mut(&slot.connection) else {
+        let Some(lane) = self.by_connection.get_mut(&slot.connection) else {
             return Vec::new();
         };
         lane.release(slot, self.limits.per_mailbox);
@@ -143,7 +143,7 @@ impl Lanes {
             }
         }
         if lane.is_idle() {
-            self.lanes.remove(&slot.connection);
+            self.by_connection.remove(&slot.connection);
         } else {
             self.rotate(slot.connection, now);
         }
@@ -165,7 +165,7 @@ impl Lanes {
     /// Puts a lane into the rotation if it has something to ask and may.
     fn rotate(&mut self, connection: ConnectionId, now: Duration) {
         let most = self.lane_limits().fetches;
-        let Some(lane) = self.lanes.get_mut(&connection) else {
+        let Some(lane) = self.by_connection.get_mut(&connection) else {
             return;
         };
         if lane.may_ask(most, now) && !lane.in_rotation && !lane.ready.is_empty() {
@@ -213,12 +213,12 @@ impl Lane {
         // As many as there is room for now, before those that came later.
         let room = per_mailbox - self.busy.get(&mailbox).copied().unwrap_or(0);
         if let Some(blocked) = self.blocked.get_mut(&mailbox) {
-            let freed: Vec<Slot> = blocked.drain(..room.min(blocked.len())).collect();
+            let free = room.min(blocked.len());
+            for slot in blocked.drain(..free).rev() {
+                self.ready.push_front(slot);
+            }
             if blocked.is_empty() {
                 self.blocked.remove(&mailbox);
-            }
-            for slot in freed.into_iter().rev() {
-                self.ready.push_front(slot);
             }
         }
     }
@@ -335,6 +335,6 @@ mod tests {
         lanes.push(slot(1, 1, Some(1)), Duration::ZERO);
         let asking = all(&mut lanes, 0);
         lanes.finished(&asking[0], Contact::Answered, Duration::ZERO);
-        assert!(lanes.lanes.is_empty());
+        assert!(lanes.by_connection.is_empty());
     }
 }

@@ -78,7 +78,7 @@ impl Case<'_> {
         let made = match self.ask_for_it().await {
             Err(CallError::Conflict { existing, message }) => {
                 match conflict::resolve(self, existing, &message).await {
-                    Ok(conflict::Resolved::Ours(found)) => Ok(found),
+                    Ok(conflict::Resolved::Ours(found)) => Ok(*found),
                     Ok(conflict::Resolved::OutOfTheWay) => self.ask_for_it().await,
                     Ok(conflict::Resolved::NotOurs(why)) => return self.in_conflict(why),
                     Err(error) => Err(error),

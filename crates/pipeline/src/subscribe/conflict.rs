@@ -11,7 +11,7 @@ use super::act::Case;
 /// What a conflict turned out to be.
 pub(super) enum Resolved {
     /// What stands in the way is the wanted one: its maker, we ourselves, did not live to write that down.
-    Ours(SubscriptionResource),
+    Ours(Box<SubscriptionResource>),
     /// It has been removed: the wanted one can be made.
     OutOfTheWay,
     /// It is somebody else's; why, for people.
@@ -43,7 +43,7 @@ pub(super) async fn resolve(
         Err(error) => return Err(error),
     };
     if found.client_state.as_ref() == Some(&case.row.client_state) {
-        return Ok(Resolved::Ours(found));
+        return Ok(Resolved::Ours(Box::new(found)));
     }
     let holder = found.client_state.as_ref().and_then(|state| {
         let hash = case.parts.store.hash_client_state(state.expose());

@@ -239,7 +239,7 @@ impl Subscribe {
         Box::pin(async move {
             let acted = std::panic::AssertUnwindSafe(this.act_if_due(id)).catch_unwind();
             let problem = match acted.await {
-                Ok(Ok(_)) => return id,
+                Ok(Ok(())) => return id,
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => "an error in the program".to_owned(),
             };

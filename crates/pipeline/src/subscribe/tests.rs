@@ -87,7 +87,11 @@ impl Stage {
     }
 
     /// Lets time pass until the row looks as wanted.
-    async fn until(&self, id: SubscriptionId, wanted: impl Fn(&Subscription) -> bool) {
+    async fn until(
+        &self,
+        id: SubscriptionId,
+        wanted: impl Fn(&Subscription) -> bool + Send + Sync,
+    ) {
         loop {
             if wanted(&self.row(id).await) {
                 return;
