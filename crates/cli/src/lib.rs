@@ -13,7 +13,7 @@
 //! | [`output`], [`exit`] | what people and programs get to see; how the process ends |
 //! | [`secret_input`], [`signals`], [`telemetry`] | secrets in, signals in, logs out |
 //! | [`address`], [`context`] | addresses as they are told; what a command runs with |
-//! | [`reference`] | writes the pages under `docs/reference` |
+//! | [`mod@reference`] | writes the pages under `docs/reference` |
 
 use std::{collections::BTreeMap, ffi::OsString, sync::Arc};
 
@@ -92,8 +92,10 @@ fn refuse(words: &[OsString], error: &clap::Error) -> u8 {
     }
     if words.iter().any(|word| word == "--json") {
         let text = error.to_string();
-        let line = text.lines().next().unwrap_or_default();
-        let message = line.strip_prefix("error: ").unwrap_or(line);
+        // What follows the first empty line is how to use the command.
+        let told = text.split("\n\n").next().unwrap_or_default();
+        let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+        let message = told.strip_prefix("error: ").unwrap_or(&told);
         let failure = Failure::new(Exit::Usage, message).hint("`--help` shows how it is used");
         let _ = Output::new(true).failure(&failure);
     } else {

@@ -28,8 +28,8 @@ use crate::{
     client::Client,
     context::Context,
     exit::{Exit, Failure},
-    output::printable,
-    receiver::Arrival,
+    output::{Output, printable},
+    receiver::{self, Arrival},
     signals::Signals,
     telemetry,
 };
@@ -63,16 +63,26 @@ impl Demo {
         })?;
         let mut signals = Signals::listen()?;
         let mut stage = Stage::start(context).await?;
-        let shown = tokio::select! {
+        let mut shown = tokio::select! {
             shown = show(&mut stage, context) => shown,
             () = signals.next() => Err(Failure::new(Exit::Failed, "the demo was stopped")),
         };
         if self.keep && shown.is_ok() {
-            stage.tell_how_to_play(context.output)?;
-            signals.next().await;
+            shown = play_on(&mut stage, &mut signals, context.output).await;
         }
         stage.stop().await;
         shown
+    }
+}
+
+/// Tells of what arrives while somebody plays.
+async fn play_on(stage: &mut Stage, signals: &mut Signals, output: Output) -> Result<(), Failure> {
+    stage.tell_how_to_play(output)?;
+    loop {
+        tokio::select! {
+            () = signals.next() => return Ok(()),
+            Some(arrival) = stage.arrivals.recv() => receiver::print(&arrival, output)?,
+        }
     }
 }
 
@@ -125,6 +135,7 @@ async fn show(stage: &mut Stage, context: &Context) -> Result<(), Failure> {
             gateway: &stage.gateway_url,
             emulator: &stage.emulator_url,
             receiver: &stage.receiver_url,
+            admin_key_file: &stage.admin_key_file(),
         },
     )?;
     if !missing.is_empty() {

@@ -1,6 +1,6 @@
 //! What the demo tells: a block for each arrival, and a summary.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use owo_colors::OwoColorize;
 use serde::Serialize;
@@ -127,6 +127,7 @@ pub(super) struct Summary<'a> {
     pub(super) gateway: &'a str,
     pub(super) emulator: &'a str,
     pub(super) receiver: &'a str,
+    pub(super) admin_key_file: &'a Path,
 }
 
 /// Tells how it ended.

@@ -100,9 +100,14 @@ impl Stage {
         })
     }
 
+    /// The file with the gateway's admin key.
+    pub(super) fn admin_key_file(&self) -> PathBuf {
+        self.node.admin_key_file()
+    }
+
     /// The management API with the admin key.
     pub(super) fn api(&self, context: &Context) -> Result<Client, Failure> {
-        let key = std::fs::read_to_string(self.node.admin_key_file())
+        let key = std::fs::read_to_string(self.admin_key_file())
             .map_err(|error| cannot("read the admin key", &error))?;
         Client::new(
             url(&self.gateway_url)?,
@@ -170,7 +175,7 @@ impl Stage {
         output.line(&format!("receiver        {}", self.receiver_url))?;
         Ok(output.line(&format!(
             "admin key       {}",
-            self.node.admin_key_file().display()
+            self.admin_key_file().display()
         ))?)
     }
 

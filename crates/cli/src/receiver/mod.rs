@@ -19,7 +19,10 @@ use tidings_domain::{Clock, Secret, Timestamp};
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
+mod print;
 pub mod verify;
+
+pub use print::print;
 
 use verify::{Scheme, Wrong};
 

@@ -61,6 +61,15 @@ fn a_usage_error_under_json_is_an_object() {
 }
 
 #[test]
+fn a_usage_error_under_json_names_what_is_missing() {
+    let ran = run(&["webhook", "create", "--json"], &[]);
+    let message = ran.error()["message"].to_string();
+    assert!(message.contains("--url <URL>"), "{message}");
+    assert!(message.contains("--triggers <TRIGGERS>"), "{message}");
+    assert!(!message.contains("Usage"), "{message}");
+}
+
+#[test]
 fn help_warns_of_secrets_in_flags() {
     let ran = run(&["integration", "create", "--help"], &[]);
     let text = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
