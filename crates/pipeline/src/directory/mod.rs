@@ -270,3 +270,6 @@ fn each<T>(listing: Listing<T>, take: impl FnMut(T)) -> Option<Cursor> {
     listing.items.into_iter().for_each(take);
     listing.next
 }
+
+#[cfg(test)]
+mod tests;

@@ -152,3 +152,6 @@ fn invalid(pointer: &'static str, detail: impl Into<String>) -> ManageError {
         detail: detail.into(),
     }
 }
+
+#[cfg(test)]
+mod tests;
