@@ -120,6 +120,22 @@ impl Drop for Mount {
     }
 }
 
+#[tokio::test]
+async fn a_log_that_cannot_be_written_hinders_nothing() {
+    if !std::path::Path::new("/dev/full").exists() {
+        testkit::tool::skip("faulty_disk", "a log that cannot be written is /dev/full");
+        return;
+    }
+    let to_a_full_disk = ["sh", "-c", r#"exec "$@" 2>/dev/full"#, "sh"];
+    let world = World::start_with(&Settings::new().below(to_a_full_disk)).await;
+    let mut receiver = Receiver::start().await;
+    let connected = world.connect_calendar(&world.emulator.tenants[0]).await;
+    world.webhook(&receiver.url(), &[]).await;
+    let body = collection([connected.subscribed.deleted("unlogged")]);
+    assert_eq!(world.notify(body).await.status, 202);
+    assert_eq!(receiver.next().await.item(), "unlogged");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_a_slow_disk_answers_come_in_time() {
     let Some(disk) = FaultDisk::new("faulty_disk") else {

@@ -1,14 +1,21 @@
-//! The signals by which somebody asks the process to stop.
+//! The signals by which somebody asks the process to stop, and the one that must not end it.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::exit::{Exit, Failure};
+
+/// SIGXFSZ, sent to who writes beyond the file size limit of its process (`ulimit -f`). Tokio has no name for it; this is
+/// its number on Linux (but for MIPS), macOS and the BSDs.
+const FILE_SIZE_LIMIT: i32 = 25;
 
 /// SIGINT and SIGTERM. While this value lives, neither ends the process by itself.
 #[derive(Debug)]
 pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    /// Nobody waits for it: that it is caught makes the write fail like one to a full disk, which the store bears, while
+    /// by itself the signal would end the process.
+    _file_size_limit: Signal,
 }
 
 impl Signals {
@@ -19,6 +26,7 @@ impl Signals {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt()).map_err(cannot)?,
             terminate: signal(SignalKind::terminate()).map_err(cannot)?,
+            _file_size_limit: signal(SignalKind::from_raw(FILE_SIZE_LIMIT)).map_err(cannot)?,
         })
     }
 

@@ -22,7 +22,10 @@ pub fn start(config: &LogConfig) -> Result<(), Failure> {
     })?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        // It would tell of a log that cannot be written, such as a file on the full disk, by `eprintln!`: a panic
+        // wherever something is logged.
+        .log_internal_errors(false);
     let started = match config.format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
         LogFormat::Text => {
