@@ -33,8 +33,12 @@ pub(crate) async fn note(
             }
         }
         // What fails for another reason shows nothing of credentials.
-        (Some(CallError::Credentials { .. } | CallError::Unavailable { .. }), _)
-        | (_, ConnectionState::Active) => return,
+        (Some(error), _)
+            if error.is_transient() || matches!(error, CallError::Credentials { .. }) =>
+        {
+            return;
+        }
+        (_, ConnectionState::Active) => return,
         (_, ConnectionState::Broken { .. }) => {
             tracing::info!(connection.id = %connection.id, "the credentials of a connection work again");
             ConnectionState::Active

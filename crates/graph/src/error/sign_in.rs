@@ -85,12 +85,12 @@ pub fn classify_token_error(
         };
     }
     if unknown_cause {
-        // Not an answer of the sign-in: a proxy, or a URL that leads elsewhere.
-        return CallError::Rejected {
-            status: status.as_u16(),
-            code: String::new(),
-            message: "the sign-in URL does not answer token requests: check it".to_owned(),
-            request_id: None,
+        // Not an answer of the sign-in: a proxy, or a URL that leads elsewhere. It says nothing of the credentials.
+        return CallError::Unavailable {
+            detail: format!(
+                "the sign-in URL answers token requests with {status} and no error of a sign-in: check it"
+            ),
+            retry_after,
         };
     }
     let scope = match answer.error.as_str() {
