@@ -139,7 +139,7 @@ async fn a_refused_sign_in_connects_nothing_and_says_why() {
     let desk = Desk::new(NEW_TENANT).await;
     match desk.connect(NEW_TENANT).await {
         Err(ManageError::Graph(CallError::Credentials { code, .. })) => {
-            assert_eq!(code, Some(7_000_215))
+            assert_eq!(code, Some(7_000_215));
         }
         other => panic!("{other:?}"),
     }
