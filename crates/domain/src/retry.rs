@@ -14,7 +14,7 @@ pub struct RetrySchedule {
 const JITTER: f64 = 0.2;
 
 /// However small the step, a receiver may ask for this much more time.
-const RETRY_AFTER_FLOOR: Duration = Duration::from_secs(60 * 60);
+const RETRY_AFTER_FLOOR: Duration = Duration::from_hours(1);
 
 impl RetrySchedule {
     /// A schedule with these waits; the first follows the first attempt.
@@ -51,8 +51,8 @@ impl Default for RetrySchedule {
     /// 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h: the example of the Standard Webhooks specification, about
     /// three days in all.
     fn default() -> Self {
-        let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
-        let hours = |hours: u64| Duration::from_secs(hours * 60 * 60);
+        let minutes = Duration::from_mins;
+        let hours = Duration::from_hours;
         Self::new(vec![
             Duration::from_secs(5),
             minutes(5),

@@ -59,6 +59,10 @@ pub struct Setting {
 
 /// Puts the configuration together: `file` (its name and text), then `environment` (variables that begin with
 /// `TIDINGS__`; others are passed over), then `flags`.
+///
+/// # Panics
+///
+/// Never: every setting is tried by itself before all are read together.
 pub fn load(
     file: Option<(&str, &str)>,
     environment: impl IntoIterator<Item = (String, String)>,
