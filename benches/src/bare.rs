@@ -114,7 +114,9 @@ pub(crate) async fn client(sink: SocketAddr, count: u64, concurrency: usize) -> 
     while let Some(worker) = workers.join_next().await {
         worker??;
     }
-    print_line(&serde_json::json!({ "seconds": (clock.monotonic() - started).as_secs_f64() }));
+    print_line(
+        &serde_json::json!({ "seconds": clock.monotonic().saturating_sub(started).as_secs_f64() }),
+    );
     Ok(())
 }
 

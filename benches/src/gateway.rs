@@ -128,7 +128,7 @@ impl Gateway {
             ])
             .await?;
         let resource = format!("users/{}/events", self.user()?);
-        self.connection = text(&connection, "id")?.to_owned();
+        text(&connection, "id")?.clone_into(&mut self.connection);
         self.subscription = self
             .tidings(&[
                 "subscription",
@@ -141,9 +141,9 @@ impl Gateway {
                 "created,updated,deleted",
             ])
             .await?;
-        self.notification_path = Url::parse(text(&integration, "notification_url")?)?
+        Url::parse(text(&integration, "notification_url")?)?
             .path()
-            .to_owned();
+            .clone_into(&mut self.notification_path);
         self.client_state = self.read_client_state().await?;
         Ok(())
     }

@@ -181,6 +181,6 @@ async fn gather(
         all.accepted.merge(one.accepted);
         all.refused += one.refused;
     }
-    all.took = clock.monotonic() - started;
+    all.took = clock.monotonic().saturating_sub(started);
     Ok(all)
 }

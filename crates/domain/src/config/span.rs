@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn spans_are_a_number_and_a_unit() {
         assert_eq!(parse("250ms"), Some(Duration::from_millis(250)));
-        assert_eq!(parse("24h"), Some(Duration::from_secs(86_400)));
+        assert_eq!(parse("24h"), Some(Duration::from_hours(24)));
         for bad in [
             "",
             "5",
