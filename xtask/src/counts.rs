@@ -55,10 +55,7 @@ fn nextest(line: &str) -> Option<Counts> {
 }
 
 fn libtest(line: &str) -> Option<Counts> {
-    let (_, tallies) = line
-        .trim_start()
-        .strip_prefix("test result: ")?
-        .split_once(". ")?;
+    let (_, tallies) = line.strip_prefix("test result: ")?.split_once(". ")?;
     let mut counts = Counts::default();
     for tally in tallies.split("; ") {
         let Some((number, word)) = tally.split_once(' ') else {
@@ -105,6 +102,13 @@ mod tests {
             skipped: 1,
         };
         assert_eq!(read(lines), expected);
+    }
+
+    /// nextest shows the output of a failed test, twice in CI, and with it that test's own summary, indented.
+    #[test]
+    fn a_summary_within_a_tests_output_is_not_counted() {
+        let line = "    test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 9 filtered out; finished in 0.00s";
+        assert_eq!(read([line]), Counts::default());
     }
 
     #[test]
