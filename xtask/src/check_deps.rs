@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::{banned, guarantees, house, shell};
+use crate::{banned, documented, guarantees, house, shell};
 
 /// Each crate and what it may use of the others.
 const ARROWS: [(&str, &[&str]); 8] = [
@@ -59,17 +59,19 @@ const TOOLS: [&str; 3] = ["bench", "tests", "xtask"];
 /// Package name (without `tidings-`) → its normal dependencies by package name.
 type Graph = BTreeMap<String, Vec<String>>;
 
-/// Checks the arrows, the banned crates, the house rules and the tests that the guarantees name; fails with every finding.
+/// Checks the arrows, the banned crates, the rows on dependencies, the house rules and the tests that the guarantees name; fails with every finding.
 pub(crate) fn run() -> Result<()> {
     let metadata = shell::taken(&mut shell::cargo(&[
         "metadata",
         "--format-version=1",
         "--no-deps",
     ]))?;
-    let graph = graph(&serde_json::from_str(&metadata)?)?;
+    let metadata = serde_json::from_str(&metadata)?;
+    let graph = graph(&metadata)?;
 
     let mut findings = findings(&graph);
     findings.extend(banned::findings()?);
+    findings.extend(documented::findings(&metadata)?);
     findings.extend(house::findings()?);
     findings.extend(guarantees::findings()?);
     if findings.is_empty() {

@@ -16,6 +16,7 @@ mod banned;
 mod bench;
 mod check_deps;
 mod counts;
+mod documented;
 mod generate;
 mod guarantees;
 mod house;
