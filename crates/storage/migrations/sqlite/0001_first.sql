@@ -129,6 +129,13 @@ CREATE TABLE rejected (
     kept           INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- The newest dedup keys, in the order in which they came, until they are moved to the sorted ones.
+CREATE TABLE dedup_recent (
+    seq INTEGER PRIMARY KEY,
+    key BLOB NOT NULL,
+    at  INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE dedup (
     key BLOB PRIMARY KEY,
     at  INTEGER NOT NULL

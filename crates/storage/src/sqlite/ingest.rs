@@ -1,23 +1,20 @@
 //! What ingest writes.
 
-use rusqlite::{Connection, OptionalExtension as _, Result};
+use rusqlite::{OptionalExtension as _, Result};
 use tidings_domain::{
-    Timestamp,
     ids::IntegrationId,
     notification::{Notification, Verdict},
 };
 
 use super::{
+    dedup,
     row::{self, Columns, Text, Time},
     writer::{Tx, Undone},
 };
 use crate::{
     StoreError,
-    record::{DedupKey, NewNotification, Seq},
+    record::{NewNotification, Seq},
 };
-
-/// How many dedup keys one step of the walk looks at.
-const WALK: i64 = 2_000;
 
 /// Records the notifications of one POST; gives the verdict of each.
 pub(super) fn record(tx: &mut Tx<'_>, new: &[NewNotification]) -> Result<Vec<Verdict>, Undone> {
@@ -30,7 +27,7 @@ pub(super) fn record(tx: &mut Tx<'_>, new: &[NewNotification]) -> Result<Vec<Ver
 
 fn record_one(tx: &mut Tx<'_>, new: &NewNotification) -> Result<Verdict, Undone> {
     let mut verdict = new.notification.verdict;
-    if verdict == Verdict::Accepted && !claim(tx, new.dedup_key)? {
+    if verdict == Verdict::Accepted && !dedup::claim(tx, new.dedup_key)? {
         verdict = Verdict::Duplicate;
     }
     let seq = insert(tx, &new.notification, verdict, &new.notification.item)?;
@@ -50,18 +47,6 @@ fn record_one(tx: &mut Tx<'_>, new: &NewNotification) -> Result<Verdict, Undone>
         ))?;
     tx.tally.queued += 1;
     Ok(verdict)
-}
-
-/// Claims a dedup key; `false` if it is taken. What has none is a change of its own.
-pub(super) fn claim(tx: &Tx<'_>, key: Option<DedupKey>) -> Result<bool> {
-    let Some(key) = key else {
-        return Ok(true);
-    };
-    let claimed = tx
-        .sql
-        .prepare_cached("INSERT INTO dedup (key, at) VALUES (?, ?) ON CONFLICT DO NOTHING")?
-        .execute((key.0.as_slice(), Time(tx.now)))?;
-    Ok(claimed > 0)
 }
 
 fn insert(tx: &Tx<'_>, notification: &Notification, verdict: Verdict, item: &[u8]) -> Result<Seq> {
@@ -156,7 +141,7 @@ pub(super) fn settle_held(
         Some(verdict) => return Ok(verdict),
     }
     let mut verdict = settled.notification.verdict;
-    if verdict == Verdict::Accepted && !claim(tx, settled.dedup_key)? {
+    if verdict == Verdict::Accepted && !dedup::claim(tx, settled.dedup_key)? {
         verdict = Verdict::Duplicate;
     }
     let stays = matches!(verdict, Verdict::Accepted | Verdict::Held);
@@ -198,45 +183,4 @@ pub(super) fn settle_held(
         count_rejected(tx, notification.integration, keep_rejected)?;
     }
     Ok(verdict)
-}
-
-/// What one step of the walk through the dedup keys has found.
-pub(super) struct OldKeys {
-    /// Keys that are older than wanted.
-    pub(super) old: Vec<Vec<u8>>,
-    /// Where the next step begins; `None` at the end.
-    pub(super) next: Option<Vec<u8>>,
-}
-
-/// Looks at some dedup keys behind `from`. They are in the order of their bytes, which says nothing of their age, so
-/// all of them are walked through, from time to time.
-pub(super) fn old_dedup_keys(sql: &Connection, from: &[u8], before: Timestamp) -> Result<OldKeys> {
-    let mut found = OldKeys {
-        old: Vec::new(),
-        next: None,
-    };
-    let mut statement =
-        sql.prepare_cached("SELECT key, at FROM dedup WHERE key > ? ORDER BY key LIMIT ?")?;
-    let mut rows = statement.query((from, WALK))?;
-    let mut seen = 0;
-    let mut last = Vec::new();
-    while let Some(row) = rows.next()? {
-        last = row.get(0)?;
-        seen += 1;
-        if row.get::<_, i64>(1)? < before.as_millis() {
-            found.old.push(last.clone());
-        }
-    }
-    if seen == WALK {
-        found.next = Some(last);
-    }
-    Ok(found)
-}
-
-pub(super) fn forget_dedup_keys(tx: &mut Tx<'_>, keys: &[Vec<u8>]) -> Result<()> {
-    let mut statement = tx.sql.prepare_cached("DELETE FROM dedup WHERE key = ?")?;
-    for key in keys {
-        statement.execute([key])?;
-    }
-    Ok(())
 }

@@ -29,6 +29,7 @@ use crate::seal::Seal;
 mod check;
 mod connections;
 mod database;
+mod dedup;
 mod deliver;
 mod deliveries;
 mod enrich;

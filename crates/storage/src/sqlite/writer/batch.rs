@@ -7,7 +7,10 @@ use super::operation::{Operation, Tally, Tx};
 use crate::{
     StoreError,
     seal::Seal,
-    sqlite::trouble::{self, Trouble},
+    sqlite::{
+        dedup::Recent,
+        trouble::{self, Trouble},
+    },
 };
 
 /// What a batch came to. Where it is `Err`, nothing of it holds.
@@ -22,10 +25,11 @@ pub(super) struct Done {
 pub(super) fn run(
     sql: &Connection,
     seal: &Seal,
+    recent: &Recent,
     now: Timestamp,
     batch: &mut [Box<dyn Operation>],
 ) -> Result<Done, Error> {
-    match transaction(sql, seal, now, |tx| {
+    match transaction(sql, seal, recent, now, |tx| {
         batch.iter_mut().try_for_each(|operation| operation.run(tx))
     }) {
         Ok(((), tally)) => Ok(Done {
@@ -33,7 +37,7 @@ pub(super) fn run(
             tally,
         }),
         Err(error) if Trouble::of(&error) == Trouble::Row => {
-            let (alone, tally) = transaction(sql, seal, now, |tx| one_by_one(tx, batch))?;
+            let (alone, tally) = transaction(sql, seal, recent, now, |tx| one_by_one(tx, batch))?;
             Ok(Done { alone, tally })
         }
         Err(error) => Err(error),
@@ -41,9 +45,10 @@ pub(super) fn run(
 }
 
 /// Runs `work` between BEGIN and COMMIT, and rolls back if either fails.
-pub(super) fn transaction<T>(
+pub(in crate::sqlite) fn transaction<T>(
     sql: &Connection,
     seal: &Seal,
+    recent: &Recent,
     now: Timestamp,
     work: impl FnOnce(&mut Tx<'_>) -> Result<T, Error>,
 ) -> Result<(T, Tally), Error> {
@@ -52,6 +57,7 @@ pub(super) fn transaction<T>(
     let mut tx = Tx {
         sql,
         seal,
+        recent,
         now,
         tally: Tally::default(),
     };
@@ -59,6 +65,11 @@ pub(super) fn transaction<T>(
         execute(sql, "COMMIT")?;
         Ok((value, tx.tally))
     });
+    if result.is_ok() {
+        recent.committed();
+    } else {
+        recent.undo(0);
+    }
     if result.is_err() && !sql.is_autocommit() {
         // After some errors SQLite has rolled back already; what counts is the first error, not that of the ROLLBACK.
         if let Err(error) = execute(sql, "ROLLBACK") {
@@ -74,12 +85,13 @@ fn one_by_one(
 ) -> Result<Vec<Result<(), StoreError>>, Error> {
     let mut outcomes = Vec::with_capacity(batch.len());
     for operation in batch {
-        let before = tx.tally;
+        let (before, mark) = (tx.tally, tx.recent.mark());
         execute(tx.sql, "SAVEPOINT operation")?;
         let outcome = match operation.run(tx) {
             Ok(()) => Ok(()),
             Err(error) if Trouble::of(&error) == Trouble::Row => {
                 execute(tx.sql, "ROLLBACK TO operation")?;
+                tx.recent.undo(mark);
                 tx.tally = before;
                 let error = trouble::answer(&error);
                 tracing::warn!(%error, "an operation cannot be written; the others of its batch are");

@@ -28,6 +28,7 @@ use self::{
 };
 use super::{
     database,
+    dedup::Recent,
     trouble::{self, Trouble},
 };
 use crate::{StoreError, seal::Seal};
@@ -39,6 +40,8 @@ mod queue;
 mod space;
 mod upkeep;
 
+#[cfg(test)]
+pub(super) use batch::transaction;
 pub(super) use operation::{Kind, Tx, Undone};
 pub(super) use upkeep::checkpoint;
 
@@ -181,11 +184,23 @@ impl Writer {
             runtime,
             tasks,
         );
+        let (database, recent) = match Recent::load(&sql) {
+            Ok(recent) => (Database::Open(sql), recent),
+            Err(error) => {
+                let down = Database::Down {
+                    detail: error.to_string(),
+                    retry_at: now,
+                    wait: REOPEN_FIRST,
+                };
+                (down, Recent::default())
+            }
+        };
         let mut work = Work {
             queue: Arc::clone(&self.queue),
             space: Space::new(parts.folder.clone(), parts.disk_floor),
             upkeep: Upkeep::new(now),
-            database: Database::Open(sql),
+            recent,
+            database,
             parts,
             alarm,
         };
@@ -229,6 +244,7 @@ struct Work {
     alarm: Alarm,
     space: Space,
     upkeep: Upkeep,
+    recent: Recent,
     database: Database,
 }
 
@@ -266,7 +282,7 @@ impl Work {
             Database::Open(_) if self.parts.gauges.trouble().is_some() => {
                 self.parts.clock.monotonic() + SPACE_EVERY
             }
-            Database::Open(_) => self.upkeep.next(),
+            Database::Open(_) => self.upkeep.next(&self.recent),
         }
     }
 
@@ -283,7 +299,7 @@ impl Work {
         }
         while !batch.is_empty() {
             let wall = self.parts.clock.now();
-            match batch::run(sql, &self.parts.seal, wall, batch) {
+            match batch::run(sql, &self.parts.seal, &self.recent, wall, batch) {
                 Ok(done) => {
                     self.parts.gauges.count(&done.tally);
                     self.upkeep.worked(now, &done.tally);
@@ -330,8 +346,11 @@ impl Work {
         }
         let had_trouble = parts.gauges.trouble().is_some();
         if done.is_ok() && !had_trouble {
+            done = upkeep.move_keys(sql, &parts.seal, &self.recent, now, clock.now());
+        }
+        if done.is_ok() && !had_trouble {
             done = upkeep
-                .slice(sql, &parts.seal, now, clock.now())
+                .slice(sql, &parts.seal, &self.recent, now, clock.now())
                 .map(|tally| parts.gauges.count(&tally));
         }
         if done.is_ok() && had_trouble && self.space.has_room(now) {
@@ -393,11 +412,12 @@ impl Work {
         let opened = database::open_writer(&self.parts.path).and_then(|sql| {
             // This also writes over what a failed commit may have left behind the valid end of the WAL.
             probe(&sql, self.parts.clock.now().as_millis())?;
-            Ok(sql)
+            Ok((Recent::load(&sql)?, sql))
         });
         match opened {
-            Ok(sql) => {
+            Ok((recent, sql)) => {
                 tracing::info!("the store is open again");
+                self.recent = recent;
                 self.database = Database::Open(sql);
                 self.upkeep = Upkeep::new(now);
                 self.space.taken();

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use tidings_domain::Timestamp;
 use tokio::sync::oneshot;
 
-use crate::{StoreError, seal::Seal};
+use crate::{StoreError, seal::Seal, sqlite::dedup::Recent};
 
 /// What an operation works with, inside the transaction of its batch.
 pub(in crate::sqlite) struct Tx<'a> {
@@ -17,6 +17,8 @@ pub(in crate::sqlite) struct Tx<'a> {
     pub(in crate::sqlite) sql: &'a Connection,
     /// Seals what must not stand there in the open.
     pub(in crate::sqlite) seal: &'a Seal,
+    /// The newest dedup keys.
+    pub(in crate::sqlite) recent: &'a Recent,
     /// When the batch was begun.
     pub(in crate::sqlite) now: Timestamp,
     /// What the operations change of the counters; taken over when the batch is on disk.

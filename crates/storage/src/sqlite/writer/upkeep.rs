@@ -9,7 +9,12 @@ use tidings_domain::Timestamp;
 use super::batch::transaction;
 use crate::{
     seal::Seal,
-    sqlite::{database, ingest, webhooks, writer::operation::Tally},
+    sqlite::{
+        database,
+        dedup::{self, Recent},
+        webhooks,
+        writer::operation::Tally,
+    },
 };
 
 /// The WAL is copied into the database when it has grown past this: large enough that pages written again and again
@@ -25,6 +30,10 @@ const IDLE: Duration = Duration::from_secs(1);
 /// How long after one slice of removals the next may come.
 const SLICE_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long after one slice of moved dedup keys the next may come: fast enough for any stream of notifications, and most
+/// commits are still those of callers.
+const MOVE_PAUSE: Duration = Duration::from_millis(25);
+
 /// How often the table of dedup keys is walked through for old ones.
 const WALK_EVERY: Duration = Duration::from_hours(6);
 
@@ -37,6 +46,7 @@ pub(super) struct Upkeep {
     worked_at: Duration,
     tidy_at: Option<Duration>,
     slice_at: Duration,
+    move_at: Duration,
     /// Where the walk through the dedup keys stands; `None` between two walks.
     walk: Option<Vec<u8>>,
     leftovers: bool,
@@ -49,6 +59,7 @@ impl Upkeep {
             worked_at: now,
             tidy_at: Some(now + IDLE),
             slice_at: now + IDLE,
+            move_at: now,
             walk: Some(Vec::new()),
             leftovers: true,
         }
@@ -65,9 +76,10 @@ impl Upkeep {
     }
 
     /// When there will be something to do, if nothing else comes.
-    pub(super) fn next(&self) -> Duration {
-        self.tidy_at
-            .map_or(self.slice_at, |at| at.min(self.slice_at))
+    pub(super) fn next(&self, recent: &Recent) -> Duration {
+        let moving = recent.is_moving().then_some(self.move_at);
+        let soonest = self.tidy_at.into_iter().chain(moving).min();
+        soonest.map_or(self.slice_at, |at| at.min(self.slice_at))
     }
 
     /// Copies the WAL where it has grown; between two batches, also under load.
@@ -100,11 +112,32 @@ impl Upkeep {
         Ok(())
     }
 
+    /// Moves a slice of recent dedup keys to where they are sorted, if it is time for one.
+    pub(super) fn move_keys(
+        &mut self,
+        sql: &Connection,
+        seal: &Seal,
+        recent: &Recent,
+        now: Duration,
+        wall: Timestamp,
+    ) -> Result<(), Error> {
+        if now < self.move_at || !recent.is_moving() {
+            return Ok(());
+        }
+        if let Some(step) = recent.next_step(sql)? {
+            let (removed, _) = transaction(sql, seal, recent, wall, |tx| step.run(tx))?;
+            recent.stepped(&step, removed);
+        }
+        self.move_at = now + MOVE_PAUSE;
+        Ok(())
+    }
+
     /// Removes a slice of what is no longer needed, if it is time for one.
     pub(super) fn slice(
         &mut self,
         sql: &Connection,
         seal: &Seal,
+        recent: &Recent,
         now: Duration,
         wall: Timestamp,
     ) -> Result<Tally, Error> {
@@ -112,17 +145,15 @@ impl Upkeep {
             return Ok(Tally::default());
         }
         if self.leftovers {
-            let (more, tally) = webhooks_slice(sql, seal, wall)?;
+            let (more, tally) = webhooks_slice(sql, seal, recent, wall)?;
             self.leftovers = more;
             self.slice_at = now + SLICE_PAUSE;
             return Ok(tally);
         }
         let from = self.walk.take().unwrap_or_default();
-        let found = ingest::old_dedup_keys(sql, &from, wall - DEDUP_KEPT)?;
+        let found = dedup::old_keys(sql, &from, wall - DEDUP_KEPT)?;
         if !found.old.is_empty() {
-            transaction(sql, seal, wall, |tx| {
-                ingest::forget_dedup_keys(tx, &found.old)
-            })?;
+            transaction(sql, seal, recent, wall, |tx| dedup::forget(tx, &found.old))?;
         }
         self.slice_at = now
             + if found.next.is_some() {
@@ -135,11 +166,16 @@ impl Upkeep {
     }
 }
 
-fn webhooks_slice(sql: &Connection, seal: &Seal, wall: Timestamp) -> Result<(bool, Tally), Error> {
+fn webhooks_slice(
+    sql: &Connection,
+    seal: &Seal,
+    recent: &Recent,
+    wall: Timestamp,
+) -> Result<(bool, Tally), Error> {
     if !webhooks::has_leftovers(sql)? {
         return Ok((false, Tally::default()));
     }
-    transaction(sql, seal, wall, webhooks::remove_leftovers)
+    transaction(sql, seal, recent, wall, webhooks::remove_leftovers)
 }
 
 /// Copies what is in the WAL into the database; whether all of it could be.
