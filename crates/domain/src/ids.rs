@@ -122,32 +122,59 @@ impl FromStr for EnvironmentId {
 pub struct Ids {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    last: Mutex<Ulid>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    last: Ulid,
+    pool: [u8; POOL],
+    used: usize,
+}
+
+/// Random bytes are asked for in stock: a call to the system for each id would cost more than all the rest of it.
+const POOL: usize = 512;
+
+impl State {
+    fn random<const N: usize>(&mut self, entropy: &dyn Entropy) -> [u8; N] {
+        if self.used + N > POOL {
+            entropy.fill(&mut self.pool);
+            self.used = 0;
+        }
+        let mut bytes = [0; N];
+        bytes.copy_from_slice(&self.pool[self.used..self.used + N]);
+        self.used += N;
+        bytes
+    }
 }
 
 impl Ids {
     /// A maker of ids from `clock` and `entropy`.
     pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+        let state = State {
+            last: Ulid::nil(),
+            pool: [0; POOL],
+            used: POOL,
+        };
         Self {
             clock,
             entropy,
-            last: Mutex::new(Ulid::nil()),
+            state: Mutex::new(state),
         }
     }
 
     /// The next id.
     pub fn next<I: Id>(&self) -> I {
         let now = u64::try_from(self.clock.now().as_millis()).unwrap_or(0);
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = if now > last.timestamp_ms() {
-            let random = u128::from_le_bytes(self.entropy.bytes());
-            Ulid::from_parts(now, random)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = if now > state.last.timestamp_ms() {
+            Ulid::from_parts(now, u128::from_le_bytes(state.random(&*self.entropy)))
         } else {
             // Same millisecond, or a clock that was set back: count on from the last one, by a step nobody can guess.
-            let step = 1 + u128::from(self.entropy.u64() >> 24);
-            Ulid(last.0.saturating_add(step))
+            let step = u64::from_le_bytes(state.random(&*self.entropy)) >> 24;
+            Ulid(state.last.0.saturating_add(1 + u128::from(step)))
         };
-        *last = next;
+        state.last = next;
         I::from(next)
     }
 

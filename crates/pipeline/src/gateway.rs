@@ -174,9 +174,12 @@ impl Gateway {
         self.run("deliver", deliver, |deliver, stop| async move {
             deliver.run(&stop).await;
         });
-        self.run("enrich", enrich, |enrich, stop| async move {
-            enrich.run(&stop).await;
-        });
+        // At rest, what ingest takes waits in the store.
+        if self.config.enrich.concurrency > 0 {
+            self.run("enrich", enrich, |enrich, stop| async move {
+                enrich.run(&stop).await;
+            });
+        }
         self.run(
             "subscribe",
             self.subscribe.clone(),

@@ -89,7 +89,7 @@ pub struct IngestConfig {
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct EnrichConfig {
-    /// How many fetches may be under way at one time.
+    /// How many fetches may be under way at one time; 0 lets the stage rest.
     pub concurrency: usize,
     /// How many of them to one mailbox; Graph allows 4.
     pub per_mailbox: usize,
