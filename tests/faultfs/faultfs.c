@@ -4,7 +4,8 @@
  * Files below FAULTFS_ROOT are watched. FAULTFS_CONTROL names a file that says, one fault a line, what goes wrong from
  * now on; it is looked at before every call, so a test only has to replace it:
  *
- *     fsync eio           fsync and fdatasync fail, and nothing they covered counts as written
+ *     fsync eio           fsync and fdatasync fail; what they covered is lost in a power cut, even if a later sync
+ *                         succeeds, as Linux has it: a failed page counts as clean
  *     fsync delay 500     they take 500 ms longer
  *     write eio           every write fails
  *     write enospc        every write that would make a file longer fails, as on a full disk
@@ -12,8 +13,6 @@
  * With FAULTFS_LOG set, what each write replaces is saved there first, and what each successful sync made safe is noted.
  * After a SIGKILL (which loses nothing by itself, since the kernel keeps the pages) the test can then take back what a
  * power cut would have lost; that half is in testkit/power_cut.rs. Real syncs are left out then: the log stands for them.
- *
- * One process at a time may write the log: what it holds counts as safe by what this process has synced.
  *
  * Not watched: mapped files (the -shm file, which a power cut deletes), directory entries.
  */
@@ -37,7 +36,7 @@
 #define FDS 65536
 #define FILES 1024
 
-enum kind { WROTE = 1, RESIZED = 2, SYNCED = 3 };
+enum kind { WROTE = 1, RESIZED = 2, SYNCED = 3, FAILED = 4 };
 
 /* Followed by `saved` bytes: what stood at `offset` before. */
 struct record {
@@ -69,6 +68,7 @@ static int log_fd = -1;
 static unsigned char watched[FDS];
 static struct { uint64_t inode; uint64_t dirty; } files[FILES];
 static unsigned file_count;
+static int keep_log; /* after a failed sync, or what another process left: it is needed to the end */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static struct { int fsync_eio, write_eio, write_enospc; long fsync_delay_ms; } faults;
@@ -100,6 +100,8 @@ static void start(void)
             perror("faultfs: cannot open FAULTFS_LOG");
             abort();
         }
+        struct stat left;
+        keep_log = fstat(log_fd, &left) == 0 && left.st_size > 0;
     }
 }
 
@@ -223,15 +225,26 @@ static void note_sync(const struct stat *now)
     if (!*mine)
         return;
     *mine = 0;
+    int safe = !keep_log;
     for (unsigned i = 0; i < file_count; i++)
-        if (files[i].dirty) {
-            struct record record = { MAGIC, SYNCED, now->st_ino, 0, 0, (uint64_t)now->st_size, 0 };
-            append(&record, sizeof record);
-            return;
-        }
+        safe = safe && !files[i].dirty;
+    if (!safe) {
+        struct record record = { MAGIC, SYNCED, now->st_ino, 0, 0, (uint64_t)now->st_size, 0 };
+        append(&record, sizeof record);
+        return;
+    }
     /* All is safe: nothing in the log matters any more. */
     if (real_ftruncate(log_fd, 0) != 0)
         abort();
+}
+
+static void note_failed_sync(const struct stat *now)
+{
+    if (log_fd < 0 || !S_ISREG(now->st_mode))
+        return;
+    struct record record = { MAGIC, FAILED, now->st_ino, 0, 0, (uint64_t)now->st_size, 0 };
+    append(&record, sizeof record);
+    keep_log = 1;
 }
 
 static void track(int fd)
@@ -451,8 +464,12 @@ static int sync_file(int fd, int (*real)(int))
     read_control();
     int fails = faults.fsync_eio, result = 0;
     struct stat now;
-    if (!fails && log_fd >= 0 && (result = fstat(fd, &now)) == 0)
-        note_sync(&now);
+    if (log_fd >= 0 && (result = fstat(fd, &now)) == 0) {
+        if (fails)
+            note_failed_sync(&now);
+        else
+            note_sync(&now);
+    }
     pthread_mutex_unlock(&lock);
     if (fails) {
         errno = EIO;

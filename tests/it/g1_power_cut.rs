@@ -62,6 +62,44 @@ async fn a_power_cut_loses_nothing_that_was_acknowledged() {
     assert_eq!(integrity(&disk), "ok");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_acknowledged_after_a_failed_sync_outlives_a_power_cut() {
+    let Some(disk) = FaultDisk::with_power_cuts(TEST) else {
+        return;
+    };
+    let mut world = World::start_with(&Settings::new().with_quick_retries().on(&disk)).await;
+    let receiver = Receiver::start().await;
+    let tenant = world.emulator.tenants[0].clone();
+    let connected = world.connect_calendar(&tenant).await;
+    let (_, secret) = world.webhook(&receiver.url(), &[]).await;
+    let dice = dice();
+
+    let load = Load::start(&world.notification_url, &connected.subscribed, 8, 1);
+    let mut lost = 0;
+    for _ in 0..rounds(5, 20) {
+        load.acknowledges(20).await;
+        // Whoever went on writing behind what this lost would lose all of it.
+        disk.set(&[Fault::FsyncFails]);
+        wait::pass(Duration::from_millis(100)).await;
+        disk.heal();
+        load.acknowledges(20).await;
+        world.gateway.kill().await;
+        lost += power_cut(&disk, Lost::All, &dice);
+        world.gateway.restart().await;
+    }
+    let log = load.stop().await;
+    println!("{lost} writes and bytes were lost");
+    assert!(
+        log.statuses.iter().any(|(status, _)| *status == 503),
+        "no sync failed: {:?}",
+        log.statuses
+    );
+    let account = checker::settle(&log.acknowledged, &receiver, &secret, &world.api).await;
+    account.assert_whole();
+    world.gateway.terminate().await;
+    assert_eq!(integrity(&disk), "ok");
+}
+
 #[tokio::test]
 async fn what_the_first_start_made_outlives_a_power_cut() {
     let Some(disk) = FaultDisk::with_power_cuts(TEST) else {

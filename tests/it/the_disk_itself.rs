@@ -94,7 +94,22 @@ fn a_failed_sync_makes_nothing_safe() {
     assert!(!write(&disk, "a", ",refused", "notrunc,fsync"));
 
     power_cut(&disk, Lost::All, &dice() as &dyn Entropy);
-    assert_eq!(read(&disk, "a"), "kept");
+    assert_eq!(read(&disk, "a").trim_end_matches('\0'), "kept");
+}
+
+#[test]
+fn what_a_failed_sync_covered_is_lost_even_if_the_next_one_succeeds() {
+    let Some(disk) = FaultDisk::with_power_cuts("the_disk_itself") else {
+        return;
+    };
+    assert!(write(&disk, "a", "kept", "notrunc,fsync"));
+    disk.set(&[Fault::FsyncFails]);
+    assert!(!write(&disk, "a", ",lost", "notrunc,fsync"));
+    disk.heal();
+    assert!(write(&disk, "a", ",kept", "notrunc,fsync"));
+
+    power_cut(&disk, Lost::All, &dice() as &dyn Entropy);
+    assert_eq!(read(&disk, "a"), "kept\0\0\0\0\0,kept");
 }
 
 #[test]

@@ -4,8 +4,9 @@
 //! replaced, and here some of the writes since each file's last sync are taken back.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs::{self, File, OpenOptions},
+    ops::Range,
     os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
 };
@@ -34,6 +35,7 @@ enum Kind {
     Wrote,
     Resized,
     Synced,
+    Failed,
 }
 
 /// What a write or a resize replaced.
@@ -48,15 +50,12 @@ struct Record {
     saved: Vec<u8>,
 }
 
-/// Cuts the power of a machine whose processes on `disk` have just been killed. Gives how many writes were lost.
+/// Cuts the power of a machine whose processes on `disk` have just been killed. Gives how much was lost: writes that were
+/// not synced, and bytes whose sync failed.
 pub fn power_cut(disk: &FaultDisk, lost: Lost, entropy: &dyn Entropy) -> usize {
-    let mut unsynced: HashMap<u64, Vec<Record>> = HashMap::new();
+    let mut histories: HashMap<u64, History> = HashMap::new();
     for record in read_log(&disk.log()) {
-        if record.kind == Kind::Synced {
-            unsynced.remove(&record.inode);
-        } else {
-            unsynced.entry(record.inode).or_default().push(record);
-        }
+        histories.entry(record.inode).or_default().take(record);
     }
 
     let mut taken_back = 0;
@@ -67,14 +66,57 @@ pub fn power_cut(disk: &FaultDisk, lost: Lost, entropy: &dyn Entropy) -> usize {
             continue;
         }
         let inode = fs::metadata(&path).expect("a file has metadata").ino();
-        if let Some(records) = unsynced.get(&inode) {
-            let gone = choose(records.len(), lost, entropy);
-            taken_back += gone.iter().filter(|gone| **gone).count();
-            take_back(&path, records, &gone);
+        if let Some(history) = histories.get(&inode) {
+            let gone = choose(history.unsynced.len(), lost, entropy);
+            taken_back += gone.iter().filter(|gone| **gone).count() + history.doomed.len();
+            take_back(&path, history, &gone);
         }
     }
     fs::remove_file(disk.log()).expect("the undo log can be removed");
     taken_back
+}
+
+/// What became of one file.
+#[derive(Debug, Default)]
+struct History {
+    /// Since the last sync.
+    unsynced: Vec<Record>,
+    /// What stood, byte by byte, where writes were whose sync failed: they never reach the disk any more, unless
+    /// something is written there anew and synced.
+    doomed: BTreeMap<u64, u8>,
+}
+
+impl History {
+    fn take(&mut self, record: Record) {
+        match record.kind {
+            Kind::Wrote | Kind::Resized => self.unsynced.push(record),
+            Kind::Synced => {
+                for written in self.unsynced.drain(..) {
+                    for place in written.places() {
+                        self.doomed.remove(&place);
+                    }
+                }
+            }
+            Kind::Failed => {
+                for failed in self.unsynced.drain(..) {
+                    for (index, place) in failed.places().enumerate() {
+                        let before = failed.saved.get(index).copied().unwrap_or(0);
+                        self.doomed.entry(place).or_insert(before);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Record {
+    /// Where it wrote.
+    fn places(&self) -> Range<u64> {
+        match self.kind {
+            Kind::Wrote => self.offset..self.offset + self.length,
+            Kind::Resized | Kind::Synced | Kind::Failed => 0..0,
+        }
+    }
 }
 
 fn choose(records: usize, lost: Lost, entropy: &dyn Entropy) -> Vec<bool> {
@@ -90,7 +132,8 @@ fn choose(records: usize, lost: Lost, entropy: &dyn Entropy) -> Vec<bool> {
 }
 
 /// Takes back the writes that are `gone`, the newest first, so that each place holds something that once stood there.
-fn take_back(path: &Path, records: &[Record], gone: &[bool]) {
+fn take_back(path: &Path, history: &History, gone: &[bool]) {
+    let records = &history.unsynced;
     let file = OpenOptions::new()
         .write(true)
         .open(path)
@@ -105,11 +148,15 @@ fn take_back(path: &Path, records: &[Record], gone: &[bool]) {
             put(&file, &vec![0; hole], start);
         }
     }
-    let mut size = records.first().map_or(0, |first| first.old_size);
+    for (place, byte) in &history.doomed {
+        put(&file, &[*byte], *place);
+    }
+    let Some(first) = records.first() else { return };
+    let mut size = first.old_size;
     for (record, _) in fate().filter(|(_, gone)| !**gone) {
         size = match record.kind {
             Kind::Wrote => size.max(record.offset + record.length),
-            Kind::Resized | Kind::Synced => record.length,
+            Kind::Resized | Kind::Synced | Kind::Failed => record.length,
         };
     }
     file.set_len(size).expect("a file can be cut");
@@ -160,6 +207,7 @@ fn read_record(bytes: &[u8]) -> Option<(Record, &[u8])> {
         1 => Kind::Wrote,
         2 => Kind::Resized,
         3 => Kind::Synced,
+        4 => Kind::Failed,
         other => panic!("no kind of record: {other}"),
     };
     let (saved, rest) = rest.split_at_checked(usize::try_from(long(40)).ok()?)?;
