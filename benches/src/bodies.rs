@@ -16,7 +16,14 @@ pub(crate) struct Subject {
     /// `deleted` needs no GET, the others do.
     pub(crate) change: &'static str,
     /// The events the notifications are about, in turn; empty makes up one for each.
-    pub(crate) events: Vec<String>,
+    pub(crate) events: Vec<Event>,
+}
+
+/// An event of the emulated calendar.
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    pub(crate) id: String,
+    pub(crate) etag: String,
 }
 
 /// The request of one POST with `size` notifications, beginning with number `first`.
@@ -39,13 +46,17 @@ pub(crate) fn request(path: &str, subject: &Subject, first: u64, size: u64) -> V
 }
 
 /// The event that notification `number` is about.
-pub(crate) fn event(subject: &Subject, number: u64) -> String {
+pub(crate) fn event(subject: &Subject, number: u64) -> Event {
     match usize::try_from(number)
         .ok()
         .filter(|_| !subject.events.is_empty())
     {
+        // As it is: another etag would have the gateway read it twice.
         Some(number) => subject.events[number % subject.events.len()].clone(),
-        None => format!("AAMkADRmMDExYzEyLTM0NTYtNzg5YWJjZGVmAQBGAAAAAAB{number:016x}AAAAAAENAAA="),
+        None => Event {
+            id: format!("AAMkADRmMDExYzEyLTM0NTYtNzg5YWJjZGVmAQBGAAAAAAB{number:016x}AAAAAAENAAA="),
+            etag: r#"W/"CQAAABYAAADkrWGo7bouTKlsgTZMr9KwAAAUWRHf""#.to_owned(),
+        },
     }
 }
 
@@ -58,7 +69,8 @@ fn notification(body: &mut String, subject: &Subject, number: u64) {
         change,
         ..
     } = subject;
-    let event = event(subject, number);
+    let Event { id: event, etag } = event(subject, number);
+    let etag = serde_json::Value::from(etag);
     // About 900 bytes, the size of Outlook's.
     write!(
         body,
@@ -67,7 +79,7 @@ fn notification(body: &mut String, subject: &Subject, number: u64) {
             r#""subscriptionExpirationDateTime":"2030-01-02T03:12:18.2257768+00:00","clientState":"{client_state}","#,
             r#""changeType":"{change}","resource":"Users/{user}/Events/{event}","tenantId":"{tenant}","#,
             r##""resourceData":{{"@odata.type":"#Microsoft.Graph.Event","@odata.id":"Users/{user}/Events/{event}","##,
-            r#""@odata.etag":"W/\"CQAAABYAAADkrWGo7bouTKlsgTZMr9KwAAAUWRHf\"","id":"{event}"}}}}"#
+            r#""@odata.etag":{etag},"id":"{event}"}}}}"#
         ),
         number = number,
         subscription = subscription,
@@ -75,6 +87,7 @@ fn notification(body: &mut String, subject: &Subject, number: u64) {
         change = change,
         user = user,
         event = event,
+        etag = etag,
         tenant = tenant,
     )
     .expect("invariant: writing to a string cannot fail");

@@ -223,7 +223,7 @@ fn latencies(
     let mut latencies = Latencies::default();
     for number in 0..count {
         let due = started + Duration::try_from_secs_f64(f64::from(u32::try_from(number)?) / rate)?;
-        if let Some(arrived) = arrivals.get(bodies::event(subject, number).as_bytes()) {
+        if let Some(arrived) = arrivals.get(bodies::event(subject, number).id.as_bytes()) {
             latencies.record(arrived.saturating_sub(due));
         }
     }

@@ -12,7 +12,13 @@ use tidings_egress::{AddressPolicy, Egress, OnCap, Request};
 use tokio::process::Command;
 use url::Url;
 
-use crate::{Settings, bodies::Subject, load::Target, process::Process, sink::Sink};
+use crate::{
+    Settings,
+    bodies::{Event, Subject},
+    load::Target,
+    process::Process,
+    sink::Sink,
+};
 
 /// A gateway and the emulator it is connected to.
 #[derive(Debug)]
@@ -152,7 +158,8 @@ impl Gateway {
     pub(crate) async fn tidings(&self, arguments: &[&str]) -> anyhow::Result<Value> {
         let output = Command::new(&self.tidings)
             .args(arguments)
-            .args(["--url", &format!("http://{}", self.address), "--json"])
+            .arg("--json")
+            .env("TIDINGS_URL", format!("http://{}", self.address))
             .env("TIDINGS_API_KEY", &self.api_key)
             .stdin(Stdio::null())
             .output()
@@ -206,8 +213,8 @@ impl Gateway {
         })
     }
 
-    /// Creates `count` events in the watched calendar, before any webhook exists; their ids.
-    pub(crate) async fn create_events(&self, count: usize) -> anyhow::Result<Vec<String>> {
+    /// Creates `count` events in the watched calendar, before any webhook exists.
+    pub(crate) async fn create_events(&self, count: usize) -> anyhow::Result<Vec<Event>> {
         let path = format!("v1.0/users/{}/events", self.user()?);
         let mut events = Vec::with_capacity(count);
         for number in 0..count {
@@ -218,7 +225,10 @@ impl Gateway {
                 "body": { "contentType": "text", "content": "An agenda of some length. ".repeat(20) },
             });
             let answer = self.graph(Method::POST, &path, Some(&body)).await?;
-            events.push(text(&answer, "id")?.to_owned());
+            events.push(Event {
+                id: text(&answer, "id")?.to_owned(),
+                etag: text(&answer, "@odata.etag")?.to_owned(),
+            });
         }
         Ok(events)
     }
