@@ -27,17 +27,17 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
         cpu.push(cpu_ms);
     }
     let (bare, gateway) = (median(&bare), median(&gateway));
-    let mut report = Report::new("deliver: a backlog sent out");
-    report.row("bare signing client", vec![("deliveries/s", bare)]);
+    let mut report = Report::new("deliver: a backlog sent out", settings.json);
+    report.row("bare signing client", &[("deliveries/s", bare)]);
     report.row(
         "gateway",
-        vec![
+        &[
             ("deliveries/s", gateway),
             ("ratio", gateway / bare),
             ("CPU-ms each", median(&cpu)),
         ],
     );
-    report.print(settings.json);
+    report.end();
     Ok(())
 }
 

@@ -24,7 +24,7 @@ const EVENTS: usize = 2_000;
 
 pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
     let clock = Arc::new(SystemClock::new());
-    let mut report = Report::new("e2e: from Graph's POST to a signed delivery");
+    let mut report = Report::new("e2e: from Graph's POST to a signed delivery", settings.json);
     for size in [1, 10, 100] {
         let (mut server, mut bare, mut without, mut with) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -40,16 +40,16 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
         }
         let (server, bare, without) = (median(&server), median(&bare), median(&without));
         report.row(
-            format!("bare server, {size} per POST"),
-            vec![("notifications/s", server)],
+            &format!("bare server, {size} per POST"),
+            &[("notifications/s", server)],
         );
         report.row(
-            format!("bare pipeline, {size} per POST"),
-            vec![("deliveries/s", bare)],
+            &format!("bare pipeline, {size} per POST"),
+            &[("deliveries/s", bare)],
         );
         report.row(
-            format!("gateway without GET, {size} per POST"),
-            vec![
+            &format!("gateway without GET, {size} per POST"),
+            &[
                 ("deliveries/s", without),
                 ("÷ bare pipeline", without / bare),
                 ("÷ bare server", without / server),
@@ -58,12 +58,12 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
             ],
         );
         report.row(
-            format!("gateway with GET, {size} per POST"),
-            vec![("deliveries/s", median(&with))],
+            &format!("gateway with GET, {size} per POST"),
+            &[("deliveries/s", median(&with))],
         );
     }
     latency(&clock, settings, &mut report).await?;
-    report.print(settings.json);
+    report.end();
     Ok(())
 }
 
@@ -193,7 +193,7 @@ async fn latency(
         sink.wait_for(expected, DRAIN).await;
         let mut latencies = latencies(&target.subject, expected, started, rate, &sink.arrivals())?;
         report.row(
-            format!(
+            &format!(
                 "gateway {} GET at {rate}/s",
                 if change == "deleted" {
                     "without"
@@ -201,7 +201,7 @@ async fn latency(
                     "with"
                 }
             ),
-            vec![
+            &[
                 ("p50 ms", latencies.quantile(500)),
                 ("p99 ms", latencies.quantile(990)),
                 ("p99.9 ms", latencies.quantile(999)),

@@ -19,7 +19,10 @@ const WARM_UP: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
     let clock = Arc::new(SystemClock::new());
-    let mut report = Report::new("ingest: answered 202, enrich and deliver at rest");
+    let mut report = Report::new(
+        "ingest: answered 202, enrich and deliver at rest",
+        settings.json,
+    );
     for size in [1, 10, 100] {
         let mut rounds = Rounds::default();
         for _ in 0..settings.rounds {
@@ -28,7 +31,7 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
         }
         rounds.report(&mut report, size);
     }
-    report.print(settings.json);
+    report.end();
     Ok(())
 }
 
@@ -133,12 +136,12 @@ impl Rounds {
             )
         };
         report.row(
-            format!("bare server, {size} per POST"),
-            vec![("POST/s", bare), ("notifications/s", bare * per_post)],
+            &format!("bare server, {size} per POST"),
+            &[("POST/s", bare), ("notifications/s", bare * per_post)],
         );
         report.row(
-            format!("gateway, {size} per POST"),
-            vec![
+            &format!("gateway, {size} per POST"),
+            &[
                 ("POST/s", gateway),
                 ("notifications/s", gateway * per_post),
                 ("ratio", gateway / bare),

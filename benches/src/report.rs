@@ -2,53 +2,58 @@
 
 use serde_json::{Map, Value};
 
-/// A table with a title; figures by row and column.
+/// A table with a title; figures by row and column. Rows are shown as they come: a whole run takes minutes.
 #[derive(Debug)]
 pub(crate) struct Report {
     title: &'static str,
-    rows: Vec<(String, Vec<(&'static str, f64)>)>,
+    json: bool,
+    rows: Vec<Value>,
 }
 
 impl Report {
-    pub(crate) fn new(title: &'static str) -> Self {
+    pub(crate) fn new(title: &'static str, json: bool) -> Self {
+        if !json {
+            line(title);
+        }
         Self {
             title,
+            json,
             rows: Vec::new(),
         }
     }
 
-    pub(crate) fn row(&mut self, name: impl Into<String>, figures: Vec<(&'static str, f64)>) {
-        self.rows.push((name.into(), figures));
-    }
-
-    /// Prints it, as a table or as one JSON object.
-    #[expect(
-        clippy::print_stdout,
-        reason = "a benchmark's result goes to standard output"
-    )]
-    pub(crate) fn print(&self, json: bool) {
-        if json {
-            let rows: Vec<Value> = self.rows.iter().map(row_json).collect();
-            println!(
-                "{}",
-                serde_json::json!({ "bench": self.title, "rows": rows })
-            );
+    pub(crate) fn row(&mut self, name: &str, figures: &[(&'static str, f64)]) {
+        if self.json {
+            self.rows.push(row_json(name, figures));
             return;
         }
-        println!("{}", self.title);
-        for (name, figures) in &self.rows {
-            let figures: Vec<String> = figures
-                .iter()
-                .map(|(what, figure)| format!("{what} {}", shown(*figure)))
-                .collect();
-            println!("  {name:<44} {}", figures.join(" · "));
+        let figures: Vec<String> = figures
+            .iter()
+            .map(|(what, figure)| format!("{what} {}", shown(*figure)))
+            .collect();
+        line(&format!("  {name:<36} {}", figures.join(" · ")));
+    }
+
+    /// Ends the table: as JSON it is one object.
+    pub(crate) fn end(self) {
+        if self.json {
+            let Self { title, rows, .. } = self;
+            line(&serde_json::json!({ "bench": title, "rows": rows }).to_string());
         }
     }
 }
 
-fn row_json((name, figures): &(String, Vec<(&'static str, f64)>)) -> Value {
+#[expect(
+    clippy::print_stdout,
+    reason = "a benchmark's result goes to standard output"
+)]
+fn line(text: &str) {
+    println!("{text}");
+}
+
+fn row_json(name: &str, figures: &[(&'static str, f64)]) -> Value {
     let mut row = Map::new();
-    row.insert("name".to_owned(), Value::from(name.clone()));
+    row.insert("name".to_owned(), Value::from(name));
     row.extend(
         figures
             .iter()
