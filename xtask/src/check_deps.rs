@@ -54,7 +54,7 @@ const KEPT: [(&str, &[&str], &str); 3] = [
 ];
 
 /// Packages that are not part of the product: they may use anything, nobody may use them.
-const TOOLS: [&str; 3] = ["bench", "tests", "xtask"];
+const TOOLS: [&str; 4] = ["bench", "test-postgres", "tests", "xtask"];
 
 /// Package name (without `tidings-`) → its normal dependencies by package name.
 type Graph = BTreeMap<String, Vec<String>>;
