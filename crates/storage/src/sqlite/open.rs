@@ -1,7 +1,7 @@
 //! From an empty or used folder to a running store.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{DirBuilder, File, TryLockError},
     io,
     path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
@@ -162,7 +162,7 @@ fn start(options: &SqliteOptions) -> Result<Started, OpenError> {
         folder: folder.clone(),
         source,
     };
-    fs::create_dir_all(folder).map_err(in_folder)?;
+    make_private_folder(folder).map_err(in_folder)?;
     let lock = lock(folder)?;
     let path = folder.join(database::FILE_NAME);
     make_private(&path).map_err(in_folder)?;
@@ -282,6 +282,15 @@ fn make_private(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Makes a folder that only its owner can enter, unless it exists: whoever made it has decided on its rights.
+fn make_private_folder(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
 }
 
 enum Unlock {

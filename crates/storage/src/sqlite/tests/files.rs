@@ -1,6 +1,6 @@
 //! Files: the lock, the key, the form of the tables.
 
-use std::{fs, sync::Arc};
+use std::{fs, path::Path, sync::Arc};
 
 use rusqlite::Connection;
 use tidings_domain::{
@@ -51,6 +51,23 @@ async fn the_database_is_readable_by_its_owner_only() {
             .mode();
         assert_eq!(mode & 0o077, 0, "{file}");
     }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_folder_that_we_make_can_be_entered_by_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let mut bench = Bench::new();
+    let made = bench.path().join("new/data");
+    bench.options.store.data_dir.clone_from(&made);
+    bench.open().await.close().await;
+    assert_eq!(mode(&made), 0o700);
+
+    // One that was there keeps the rights that somebody gave it.
+    fs::set_permissions(&made, fs::Permissions::from_mode(0o750)).unwrap();
+    bench.open().await.close().await;
+    assert_eq!(mode(&made), 0o750);
 }
 
 #[tokio::test]
