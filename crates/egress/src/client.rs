@@ -36,7 +36,7 @@ pub struct Request {
 /// What happens to an answer whose body cannot be had whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnCap {
-    /// What fits, and came in time, is kept: once there is a status, the answer counts. See [`Answer::cut`].
+    /// What fits, and came in time, is kept. [`Answer::cut`] says why there is no more.
     Cut,
     /// The request fails: too large, broken or late is no answer.
     Fail,
@@ -51,8 +51,19 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// Its body, as far as it was taken.
     pub body: Bytes,
-    /// Whether there was more of the body, or should have been. Only with [`OnCap::Cut`].
-    pub cut: bool,
+    /// Why the body is not whole. Only with [`OnCap::Cut`].
+    pub cut: Option<Cut>,
+}
+
+/// Why an answer's body is not whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// There is more than the caller takes.
+    AtCap,
+    /// The connection broke within the body.
+    Broken,
+    /// The deadline passed within the body.
+    Late,
 }
 
 /// Sends requests to allowed addresses. Cheap to clone; connections are shared and kept.
@@ -183,17 +194,18 @@ impl Egress {
 
         let mut taken = Taken::default();
         let read = before(&mut sleep, taken.read(&mut response, answer_cap)).await;
-        let ended = match read {
-            Some(Ok(Ended::Whole)) => Ok(()),
-            Some(Ok(Ended::AtCap)) => Err(EgressError::TooLarge { cap: answer_cap }),
-            Some(Err(error)) => Err(EgressError::classify(&error)),
-            None => Err(late),
+        let (cut, error) = match read {
+            Some(Ok(Ended::Whole)) => (None, None),
+            Some(Ok(Ended::AtCap)) => (
+                Some(Cut::AtCap),
+                Some(EgressError::TooLarge { cap: answer_cap }),
+            ),
+            Some(Err(error)) => (Some(Cut::Broken), Some(EgressError::classify(&error))),
+            None => (Some(Cut::Late), Some(late)),
         };
-        let cut = match (ended, on_cap) {
-            (Ok(()), _) => false,
-            (Err(_), OnCap::Cut) => true,
-            (Err(error), OnCap::Fail) => return Err(error),
-        };
+        if let (Some(error), OnCap::Fail) = (error, on_cap) {
+            return Err(error);
+        }
         Ok(Answer {
             status: response.status(),
             headers: std::mem::take(response.headers_mut()),

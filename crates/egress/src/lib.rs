@@ -18,6 +18,6 @@ pub mod policy;
 mod resolver;
 mod special;
 
-pub use client::{Answer, Egress, OnCap, Request};
+pub use client::{Answer, Cut, Egress, OnCap, Request};
 pub use error::EgressError;
 pub use policy::{AddressPolicy, ForbiddenAddress, Scheme};

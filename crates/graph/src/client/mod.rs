@@ -8,7 +8,7 @@ use http::{
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT},
 };
 use tidings_domain::{Clock, Entropy, Secret, ids::IntegrationId};
-use tidings_egress::{Answer, Egress, EgressError, OnCap, Request};
+use tidings_egress::{Answer, Cut, Egress, EgressError, OnCap, Request};
 use url::Url;
 
 use crate::error::{self, CallError};
@@ -183,14 +183,12 @@ impl GraphClient {
             .send(request)
             .await
             .map_err(|error| unreachable(&error))?;
-        if answer.cut && answer.status.is_success() {
-            return Err(if answer.body.len() >= cap {
-                CallError::TooLarge
-            } else {
-                CallError::unavailable("the answer broke off")
-            });
+        match answer.cut.filter(|_| answer.status.is_success()) {
+            None => Ok(answer),
+            Some(Cut::AtCap) => Err(CallError::TooLarge),
+            Some(Cut::Broken) => Err(CallError::unavailable("the answer broke off")),
+            Some(Cut::Late) => Err(CallError::unavailable("the answer did not end in time")),
         }
-        Ok(answer)
     }
 }
 

@@ -10,7 +10,7 @@ use tidings_domain::{
     retry::RetrySchedule,
     webhook::DisabledReason,
 };
-use tidings_egress::{Answer, EgressError};
+use tidings_egress::{Answer, Cut, EgressError};
 use tidings_graph::retry_after;
 use tidings_storage::record::{AfterAttempt, HealthChange};
 
@@ -48,15 +48,21 @@ pub(super) struct Tried {
 }
 
 impl Outcome {
-    /// What the receiver's answer, or its lack, means. Once there is a status, it counts: a receiver that says 2xx and
-    /// then breaks off has taken the delivery.
+    /// What the receiver's answer, or its lack, means. A receiver that says 2xx and then breaks off, or goes on for
+    /// longer than we read, has taken the delivery; one that never comes to an end has not: the time limit covers the
+    /// whole exchange.
     pub(super) fn of(sent: Result<Answer, EgressError>, now: Timestamp) -> Self {
         let answer = match sent {
             Ok(answer) => answer,
             Err(error) => return Self::without_answer(&error),
         };
         let status = answer.status;
-        let (kind, error) = if status.is_success() {
+        let (kind, error) = if status.is_success() && answer.cut == Some(Cut::Late) {
+            let error = format!(
+                "the webhook answered {status}, but its answer did not end within the time limit"
+            );
+            (AttemptOutcome::Timeout, Some(error))
+        } else if status.is_success() {
             (AttemptOutcome::Success, None)
         } else if status.is_redirection() {
             let error = format!(
@@ -199,7 +205,17 @@ mod tests {
             status: StatusCode::from_u16(status).unwrap(),
             headers,
             body: Bytes::from_static(b"body"),
-            cut: false,
+            cut: None,
+        };
+        Outcome::of(Ok(answer), NOW)
+    }
+
+    fn cut_answer(status: u16, cut: Cut) -> Outcome {
+        let answer = Answer {
+            status: StatusCode::from_u16(status).unwrap(),
+            headers: HeaderMap::new(),
+            body: Bytes::from_static(b"beginning"),
+            cut: Some(cut),
         };
         Outcome::of(Ok(answer), NOW)
     }
@@ -240,6 +256,23 @@ mod tests {
             let (next, _) = consequences(&outcome, 1, &mut HEALTHY.clone());
             assert!(matches!(next, AfterAttempt::Retry(_)), "{status}");
         }
+    }
+
+    #[test]
+    fn a_success_counts_when_its_body_ends_or_breaks_off_but_not_when_it_outlasts_the_limit() {
+        for (status, cut, kind) in [
+            (200, Cut::AtCap, AttemptOutcome::Success),
+            (200, Cut::Broken, AttemptOutcome::Success),
+            (200, Cut::Late, AttemptOutcome::Timeout),
+            // These failed whatever follows, and say more than that they were slow.
+            (410, Cut::Late, AttemptOutcome::Status),
+            (302, Cut::Late, AttemptOutcome::Redirect),
+        ] {
+            let outcome = cut_answer(status, cut);
+            assert_eq!(outcome.kind, kind, "{status} {cut:?}");
+            assert_eq!(outcome.status, Some(status));
+        }
+        assert_eq!(cut_answer(200, Cut::Late).bearing(), Bearing::Strained);
     }
 
     #[test]

@@ -12,7 +12,7 @@ async fn an_answer_comes_back_with_status_headers_and_body() {
         assert_eq!(answer.status, 201);
         assert_eq!(answer.headers["x-a"], "1");
         assert_eq!(&answer.body[..], b"hello");
-        assert!(!answer.cut);
+        assert_eq!(answer.cut, None);
     }
     assert_eq!(peer.accepted(), 1, "the connection is kept");
 }
@@ -122,7 +122,7 @@ async fn the_deadline_covers_a_body_that_drips() {
         match (on_cap, outcome(sending).await) {
             (OnCap::Cut, Ok(answer)) => {
                 assert_eq!(answer.status, 200);
-                assert!(answer.cut);
+                assert_eq!(answer.cut, Some(Cut::Late));
                 assert!(answer.body.len() <= 15);
             }
             (OnCap::Fail, Err(EgressError::Timeout { .. })) => {}
@@ -151,7 +151,7 @@ async fn an_endless_body_is_cut_and_the_connection_dropped() {
         };
         match (on_cap, open_egress().send(request).await) {
             (OnCap::Cut, Ok(answer)) => {
-                assert!(answer.cut);
+                assert_eq!(answer.cut, Some(Cut::AtCap));
                 assert_eq!(answer.body.len(), 16 * 1_024);
             }
             (OnCap::Fail, Err(EgressError::TooLarge { cap })) => assert_eq!(cap, 16 * 1_024),
@@ -172,10 +172,13 @@ async fn a_body_of_exactly_the_cap_is_whole() {
         };
         let egress = open_egress();
         let whole = egress.send(request(4)).await.unwrap();
-        assert_eq!((&whole.body[..], whole.cut), (&b"four"[..], false));
+        assert_eq!((&whole.body[..], whole.cut), (&b"four"[..], None));
         match (on_cap, egress.send(request(3)).await) {
             (OnCap::Cut, Ok(answer)) => {
-                assert_eq!((&answer.body[..], answer.cut), (&b"fou"[..], true));
+                assert_eq!(
+                    (&answer.body[..], answer.cut),
+                    (&b"fou"[..], Some(Cut::AtCap))
+                );
             }
             (OnCap::Fail, Err(EgressError::TooLarge { cap: 3 })) => {}
             other => panic!("{other:?}"),
@@ -206,7 +209,7 @@ async fn a_reset_within_the_body_keeps_the_status_or_fails_as_asked() {
     .await;
     let answer = open_egress().send(post(peer.url("/"))).await.unwrap();
     assert_eq!(answer.status, 200);
-    assert!(answer.cut);
+    assert_eq!(answer.cut, Some(Cut::Broken));
     let request = Request {
         on_cap: OnCap::Fail,
         ..post(peer.url("/"))

@@ -145,7 +145,7 @@ async fn a_head_that_drips_ends_at_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_body_that_never_ends_in_time_does_not_take_back_a_success() {
+async fn a_body_that_does_not_end_in_time_is_a_failed_attempt() {
     let drip = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nsome".to_vec();
     let mut receiver = Receiver::start(move |_| Reply::Hang(drip.clone())).await;
     let world = World::start().await;
@@ -153,12 +153,9 @@ async fn a_body_that_never_ends_in_time_does_not_take_back_a_success() {
     let delivery = world.deliver(&[webhook.id]).await[0];
     receiver.next().await;
     world.clock.advance(15 * SECOND);
-    let found = world.finished(delivery).await;
-    assert_eq!(
-        (found.state, found.last_status),
-        (DeliveryState::Delivered, Some(200))
-    );
+    assert_eq!(world.tried(delivery, 1).await.state, DeliveryState::Pending);
     let log = world.store.attempts(delivery).await.unwrap();
+    assert_eq!(log[0].outcome, AttemptOutcome::Timeout);
     assert_eq!(log[0].took, 15 * SECOND);
     receiver.hung_up().await;
     world.stop().await;
