@@ -25,7 +25,7 @@ const EVENTS: usize = 2_000;
 pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
     let clock = Arc::new(SystemClock::new());
     let mut report = Report::new("e2e: from Graph's POST to a signed delivery", settings.json);
-    for size in [1, 10, 100] {
+    for &size in &settings.per_post {
         let (mut server, mut bare, mut without, mut with) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (mut cpu, mut rss) = (Vec::new(), Vec::new());

@@ -23,7 +23,7 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
         "ingest: answered 202, enrich and deliver at rest",
         settings.json,
     );
-    for size in [1, 10, 100] {
+    for &size in &settings.per_post {
         let mut rounds = Rounds::default();
         for _ in 0..settings.rounds {
             rounds.bare(&clock, settings, size).await?;

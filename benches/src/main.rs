@@ -70,6 +70,9 @@ struct Settings {
     /// Connections of the load generator.
     #[arg(long, default_value_t = 64)]
     connections: usize,
+    /// How many notifications a POST holds; several with commas between.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 10, 100], value_name = "N")]
+    per_post: Vec<u64>,
     /// Rounds; the baseline is measured in each, and medians are printed.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
