@@ -17,9 +17,9 @@ pub enum ConfigError {
     /// The file is no TOML.
     #[error("{origin}: {problem}")]
     Syntax {
-        /// Which file.
+        /// File and line.
         origin: String,
-        /// What the parser said, with the line.
+        /// What the parser said.
         problem: String,
     },
     /// A section or key that does not exist.
@@ -119,21 +119,21 @@ fn overlay(table: Table, setting: Setting) -> Result<Table, ConfigError> {
 }
 
 fn from_file(name: &str, text: &str) -> Result<Vec<Setting>, ConfigError> {
-    let syntax = |problem: String| ConfigError::Syntax {
-        origin: name.to_owned(),
-        problem,
-    };
-    let document =
-        DeTable::parse(text).map_err(|error| syntax(error.to_string().trim().to_owned()))?;
-    let table: Table = text
-        .parse()
-        .map_err(|error: toml::de::Error| syntax(error.to_string().trim().to_owned()))?;
     let line = |offset: usize| {
         format!(
             "{name} line {}",
             text[..offset.min(text.len())].matches('\n').count() + 1
         )
     };
+    // The parser would show the whole line, and with it a password that stands there.
+    let syntax = |error: toml::de::Error| ConfigError::Syntax {
+        origin: error
+            .span()
+            .map_or_else(|| name.to_owned(), |span| line(span.start)),
+        problem: error.message().trim().to_owned(),
+    };
+    let document = DeTable::parse(text).map_err(syntax)?;
+    let table: Table = text.parse().map_err(syntax)?;
 
     let mut settings = Vec::new();
     for (section, members) in document.get_ref() {
@@ -308,5 +308,10 @@ mod tests {
     fn what_is_no_toml_is_refused_with_its_place() {
         let error = load(Some(("tidings.toml", "[server\n")), none(), Vec::new()).unwrap_err();
         assert!(error.to_string().contains("line 1"), "{error}");
+        let file = "[store]\n\ndatabase_url = \"postgres://bob:hunter2@db/tidings\n";
+        let error = load(Some(("tidings.toml", file)), none(), Vec::new()).unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("tidings.toml line 3: "), "{text}");
+        assert!(!text.contains("hunter2"), "{text}");
     }
 }

@@ -8,10 +8,14 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use url::Url;
 
+mod database_url;
 mod load;
+mod postgres;
 mod span;
 
+pub use database_url::{DatabaseUrl, DatabaseUrlError};
 pub use load::{ConfigError, DEFAULT, Setting, load};
+pub use postgres::PostgresConfig;
 pub use span::Span;
 
 /// All of it.
@@ -22,6 +26,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// The store.
     pub store: StoreConfig,
+    /// The store on PostgreSQL.
+    pub postgres: PostgresConfig,
     /// Taking notifications.
     pub ingest: IngestConfig,
     /// Fetching what changed.
@@ -59,13 +65,16 @@ pub struct ServerConfig {
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct StoreConfig {
-    /// Where the database, the key file and the first admin key are.
+    /// The PostgreSQL that keeps everything; none means SQLite in the data folder.
+    #[serde(deserialize_with = "database_url::optional")]
+    pub database_url: Option<DatabaseUrl>,
+    /// Where SQLite's database, the key file and the first admin key are.
     pub data_dir: PathBuf,
-    /// Below this many free bytes on its disk the store takes nothing new.
+    /// Below this many free bytes on its disk SQLite's store takes nothing new.
     pub disk_floor_bytes: u64,
-    /// How many operations may wait for the writer; more are refused at once.
+    /// How many operations may wait to be written; more are refused at once.
     pub queue: usize,
-    /// How many readers there are.
+    /// How many readers SQLite's store has.
     pub readers: usize,
 }
 
