@@ -1,7 +1,8 @@
-//! What the tests need beside cargo: a C compiler (the fault shim), openssl, and the official Standard Webhooks
-//! library of another language.
+//! What the tests need beside cargo: a C compiler (the fault shim), openssl, PostgreSQL's server, and the official
+//! Standard Webhooks library of another language.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -37,6 +38,13 @@ pub(crate) fn provide() -> Result<Vec<String>> {
         }
         missing.push(format!("{program} is missing: install {elsewhere}"));
     }
+    if !provide_postgres()? {
+        missing.push(
+            "PostgreSQL 15 or newer (initdb, postgres, psql) is missing: install the server's package, such as \
+             `brew install postgresql@17`. It need not run: tests start one of their own."
+                .to_owned(),
+        );
+    }
     if shell::exists("python3")
         && let Err(error) = provide_library(&shell::target_directory()?)
     {
@@ -46,6 +54,18 @@ pub(crate) fn provide() -> Result<Vec<String>> {
         ));
     }
     Ok(missing)
+}
+
+/// Debian's package would start a server of its own; this setting, put first, keeps it from that.
+fn provide_postgres() -> Result<bool> {
+    let is_there = || tidings_test_postgres::version().is_some();
+    if is_there() || !install("postgresql-common")? {
+        return Ok(is_there());
+    }
+    let settings = Path::new("/etc/postgresql-common/createcluster.conf");
+    let text = fs::read_to_string(settings).unwrap_or_default();
+    fs::write(settings, format!("{text}\ncreate_main_cluster = false\n"))?;
+    Ok(install("postgresql")? && is_there())
 }
 
 /// Where the tests look for a Python that has the library.

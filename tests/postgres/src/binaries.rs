@@ -33,14 +33,7 @@ impl Binaries {
     ///
     /// If there are none: says how to get them.
     pub(crate) fn find() -> Self {
-        let mut found: Vec<((u32, u32), Self)> = folders()
-            .into_iter()
-            .filter_map(|folder| Self::at(&folder))
-            .filter(|((major, _), _)| *major >= OLDEST)
-            .collect();
-        found.sort_by_key(|(version, _)| *version);
-        let newest = found.pop().map(|(_, binaries)| binaries);
-        newest.unwrap_or_else(|| {
+        newest().unwrap_or_else(|| {
             panic!(
                 "there is no PostgreSQL {OLDEST} or newer (initdb, postgres, psql) on the path or below \
                  /usr/lib/postgresql: `cargo xtask test` as root installs it on Debian and Ubuntu; elsewhere install the \
@@ -66,6 +59,21 @@ impl Binaries {
         let number = parse(&version)?;
         Some((number, Self { folder, version }))
     }
+}
+
+/// The version that tests would run on, such as `postgres (PostgreSQL) 15.18`; `None` if this machine has none that will
+/// do.
+pub fn version() -> Option<String> {
+    newest().map(|binaries| binaries.version)
+}
+
+fn newest() -> Option<Binaries> {
+    folders()
+        .into_iter()
+        .filter_map(|folder| Binaries::at(&folder))
+        .filter(|((major, _), _)| *major >= OLDEST)
+        .max_by_key(|(version, _)| *version)
+        .map(|(_, binaries)| binaries)
 }
 
 fn folders() -> Vec<PathBuf> {

@@ -25,4 +25,5 @@ pub mod server;
 mod template;
 mod watcher;
 
+pub use binaries::version;
 pub use server::Server;
