@@ -1,6 +1,6 @@
 //! Environments.
 
-use tidings_domain::{environment::Environment, ids::EnvironmentId};
+use tidings_domain::{Ids, Timestamp, environment::Environment, ids::EnvironmentId};
 
 use super::{Manage, ManageError, invalid};
 use crate::directory::Change;
@@ -11,18 +11,7 @@ pub const DEFAULT: &str = "default";
 impl Manage {
     /// Makes an environment with this name: 1 to 64 characters, unique.
     pub async fn create_environment(&self, name: &str) -> Result<Environment, ManageError> {
-        let name = name.trim();
-        if name.is_empty() || name.chars().count() > 64 || name.chars().any(char::is_control) {
-            return Err(invalid(
-                "/name",
-                "an environment's name has 1 to 64 characters",
-            ));
-        }
-        let environment = Environment {
-            id: self.ids.environment(),
-            name: name.to_owned(),
-            created_at: self.clock.now(),
-        };
+        let environment = made(name, &self.ids, self.clock.now())?;
         self.store.create_environment(environment.clone()).await?;
         self.refresh(Change::Environment(environment.id)).await;
         Ok(environment)
@@ -34,4 +23,20 @@ impl Manage {
         self.refresh(Change::Environment(id)).await;
         Ok(deleted)
     }
+}
+
+/// An environment with this name, which is in no store yet.
+pub(super) fn made(name: &str, ids: &Ids, now: Timestamp) -> Result<Environment, ManageError> {
+    let name = name.trim();
+    if name.is_empty() || name.chars().count() > 64 || name.chars().any(char::is_control) {
+        return Err(invalid(
+            "/name",
+            "an environment's name has 1 to 64 characters",
+        ));
+    }
+    Ok(Environment {
+        id: ids.environment(),
+        name: name.to_owned(),
+        created_at: now,
+    })
 }

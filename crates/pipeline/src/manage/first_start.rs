@@ -1,4 +1,4 @@
-//! What an empty store gets at its first start: an environment, and an admin key in a file.
+//! What an empty store gets at its first start: an environment, and an admin key.
 
 use std::{
     fs,
@@ -7,24 +7,25 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use tidings_domain::{
-    Secret,
+    Clock, Entropy, Ids, Secret,
     environment::Environment,
     key::Scope,
     page::{Page, PageLimit},
 };
+use tidings_storage::Store;
 
-use super::{Manage, ManageError, environment, key::NewKey};
+use super::{Manage, ManageError, environment, key};
+use crate::directory::Change;
 
 /// Why the first start could not be finished.
 #[derive(Debug, thiserror::Error)]
 pub enum FirstStartError {
-    /// The admin key could not be written.
-    #[error("cannot write the admin key to {}: {error}", path.display())]
-    KeyFile {
-        /// Where it was to be.
-        path: PathBuf,
+    /// The admin key could not be handed over.
+    #[error("cannot write the admin key{}: {error}", path.as_ref().map(|path| format!(" to {}", path.display())).unwrap_or_default())]
+    Key {
+        /// The file that it was to be in, if it was to be in one.
+        path: Option<PathBuf>,
         /// What failed.
         #[source]
         error: io::Error,
@@ -37,38 +38,55 @@ pub enum FirstStartError {
 /// The admin key's file in the data folder.
 const KEY_FILE: &str = "admin.key";
 
-impl Manage {
-    /// Makes the default environment if there is none, and an admin key in `data_dir` if there is no key at all. Gives
-    /// the default environment: the oldest.
-    pub async fn first_start(&self, data_dir: &Path) -> Result<Environment, FirstStartError> {
-        let there = self.store.environments().await.map_err(ManageError::from)?;
-        let environment = match there.into_iter().next() {
-            Some(oldest) => oldest,
-            None => self.create_environment(environment::DEFAULT).await?,
-        };
-        let one = PageLimit::new(1).unwrap_or_default();
-        let keys = self
-            .store
-            .keys(None, Page::first(one))
-            .await
-            .map_err(ManageError::from)?;
-        if keys.items.is_empty() {
-            let text = Secret::new(format!(
-                "tdk_{}",
-                URL_SAFE_NO_PAD.encode(self.entropy.bytes::<32>())
-            ));
-            let path = data_dir.join(KEY_FILE);
-            // The file first: a crash in between leaves a key that opens nothing and is replaced at the next start,
-            // not one that opens everything and that nobody has.
-            write_private(&path, text.expose())
-                .map_err(|error| FirstStartError::KeyFile { path, error })?;
-            let new = NewKey {
-                environment: None,
-                name: "first admin key".to_owned(),
-                scope: Scope::Admin,
-            };
-            self.store_key(new, &text).await?;
+/// Makes the default environment if there is none, and an admin key if there is no key at all, which `keep` gets first:
+/// a crash in between leaves a key that opens nothing and is replaced at the next try, not one that opens everything
+/// and that nobody has. Gives the default environment: the oldest.
+pub async fn prepare(
+    store: &dyn Store,
+    ids: &Ids,
+    clock: &dyn Clock,
+    entropy: &dyn Entropy,
+    keep: impl FnOnce(&Secret) -> Result<(), FirstStartError> + Send,
+) -> Result<Environment, FirstStartError> {
+    let there = store.environments().await.map_err(ManageError::from)?;
+    let environment = match there.into_iter().next() {
+        Some(oldest) => oldest,
+        None => {
+            let first = environment::made(environment::DEFAULT, ids, clock.now())?;
+            let made = store.create_environment(first.clone()).await;
+            made.map_err(ManageError::from)?;
+            first
         }
+    };
+    let one = PageLimit::new(1).unwrap_or_default();
+    let keys = store.keys(None, Page::first(one)).await;
+    if keys.map_err(ManageError::from)?.items.is_empty() {
+        let text = key::random(entropy);
+        keep(&text)?;
+        let new = key::NewKey {
+            environment: None,
+            name: "first admin key".to_owned(),
+            scope: Scope::Admin,
+        };
+        let key = key::made(new, &text, ids, clock.now())?;
+        store.create_key(key).await.map_err(ManageError::from)?;
+    }
+    Ok(environment)
+}
+
+impl Manage {
+    /// Does what [`prepare`] does, with the admin key in a file in `data_dir`.
+    pub async fn first_start(&self, data_dir: &Path) -> Result<Environment, FirstStartError> {
+        let path = data_dir.join(KEY_FILE);
+        let keep = |key: &Secret| {
+            write_private(&path, key.expose()).map_err(|error| FirstStartError::Key {
+                path: Some(path.clone()),
+                error,
+            })
+        };
+        let environment =
+            prepare(&*self.store, &self.ids, &*self.clock, &*self.entropy, keep).await?;
+        self.refresh(Change::Environment(environment.id)).await;
         Ok(environment)
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use tidings_domain::{
-    Secret,
+    Entropy, Ids, Secret, Timestamp,
     ids::{EnvironmentId, KeyId},
     key::{ApiKey, Scope},
 };
@@ -49,39 +49,11 @@ struct Cached {
 impl Manage {
     /// Makes a key. Its text is in the answer, and nowhere else.
     pub async fn create_key(&self, new: NewKey) -> Result<(ApiKey, Secret), ManageError> {
-        let text = Secret::new(format!(
-            "{PREFIX}{}",
-            URL_SAFE_NO_PAD.encode(self.entropy.bytes::<32>())
-        ));
-        let key = self.store_key(new, &text).await?;
+        let text = random(&*self.entropy);
+        let new = made(new, &text, &self.ids, self.clock.now())?;
+        let key = new.key.clone();
+        self.store.create_key(new).await?;
         Ok((key, text))
-    }
-
-    pub(super) async fn store_key(
-        &self,
-        new: NewKey,
-        text: &Secret,
-    ) -> Result<ApiKey, ManageError> {
-        let name = new.name.trim();
-        if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
-            return Err(invalid("/name", "a key's name has 1 to 100 characters"));
-        }
-        let key = ApiKey {
-            id: self.ids.next(),
-            environment: new.environment,
-            name: name.to_owned(),
-            scope: new.scope,
-            prefix: text.expose().chars().take(SHOWN).collect(),
-            created_at: self.clock.now(),
-        };
-        let hash = hash(text.expose());
-        self.store
-            .create_key(NewApiKey {
-                key: key.clone(),
-                hash,
-            })
-            .await?;
-        Ok(key)
     }
 
     /// The key with this text, if it is one.
@@ -125,6 +97,35 @@ impl KeyCache {
     fn lock(&self) -> MutexGuard<'_, Cached> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The text of a new key.
+pub(super) fn random(entropy: &dyn Entropy) -> Secret {
+    let random = URL_SAFE_NO_PAD.encode(entropy.bytes::<32>());
+    Secret::new(format!("{PREFIX}{random}"))
+}
+
+/// A key with this text, which is in no store yet.
+pub(super) fn made(
+    new: NewKey,
+    text: &Secret,
+    ids: &Ids,
+    now: Timestamp,
+) -> Result<NewApiKey, ManageError> {
+    let name = new.name.trim();
+    if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
+        return Err(invalid("/name", "a key's name has 1 to 100 characters"));
+    }
+    let key = ApiKey {
+        id: ids.next(),
+        environment: new.environment,
+        name: name.to_owned(),
+        scope: new.scope,
+        prefix: text.expose().chars().take(SHOWN).collect(),
+        created_at: now,
+    };
+    let hash = hash(text.expose());
+    Ok(NewApiKey { key, hash })
 }
 
 fn hash(text: &str) -> [u8; 32] {

@@ -25,7 +25,7 @@ pub mod webhook;
 
 pub use address::Reach;
 pub use connection::NewConnection;
-pub use first_start::FirstStartError;
+pub use first_start::{FirstStartError, prepare};
 pub use integration::NewIntegration;
 pub use key::{KeyCache, NewKey};
 pub use webhook::{NewWebhook, WebhookEdit};
