@@ -18,6 +18,7 @@
 //! | [`config`] | the configuration file, its defaults and its overlays |
 //! | [`resource`] | kinds of resources and of changes |
 //! | [`page`] | cursors and pages of lists |
+//! | [`shard`] | the sixty-fourths of all work that nodes share out |
 
 pub mod clock;
 pub mod config;
@@ -34,6 +35,7 @@ pub mod page;
 pub mod resource;
 pub mod retry;
 pub mod secret;
+pub mod shard;
 pub mod subscription;
 pub mod timestamp;
 pub mod trigger;

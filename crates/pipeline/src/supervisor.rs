@@ -227,7 +227,7 @@ mod tests {
         let (clock, _, supervisor) = supervisor();
         supervisor.spawn_loop("deaf", std::future::pending);
         let stopping = supervisor.stop(Duration::from_secs(10));
-        let (stopped, ()) = futures_util::join!(stopping, async {
+        let (stopped, ()) = tokio::join!(stopping, async {
             someone_sleeps(&clock).await;
             clock.advance(Duration::from_secs(10));
         });

@@ -168,7 +168,8 @@ impl From<StoreError> for Problem {
                 "the disk of the data folder is full: make room there, nothing else is needed",
             )
             .retry_after(STORE_RETRY_AFTER),
-            StoreError::Overloaded => {
+            // Another node has just taken the work over: asked again, it knows.
+            StoreError::Fenced { .. } | StoreError::Overloaded => {
                 Self::new(Code::StoreUnavailable, "the store is busy: try again")
                     .retry_after(STORE_RETRY_AFTER)
             }

@@ -20,11 +20,12 @@ use tidings_domain::{
     ids::{ConnectionId, EnvironmentId, IntegrationId, WebhookId},
     notification::{Notification, Verdict},
     resource::ChangeType,
+    shard::Shard,
     trigger::Trigger,
     webhook::{Webhook, WebhookState, WebhookUrl},
 };
 use tidings_storage::{
-    Store,
+    Lease, Store,
     record::{
         AfterAttempt, AttemptResult, DedupKey, HealthChange, NewDelivery, NewEvent,
         NewNotification, Seq,
@@ -256,6 +257,7 @@ impl Bench {
             dedup_key: Some(DedupKey(key)),
             client_state_hash: None,
             due_at: self.clock.now(),
+            shard: Shard::FIRST,
         };
         let recorded = self.store.record_notifications(vec![new]).await;
         assert_eq!(recorded.ok().as_deref(), Some(&[Verdict::Accepted][..]));
@@ -288,11 +290,15 @@ impl Bench {
             event,
             deliveries: vec![delivery],
         }];
-        let finished = self.store.finish_notification(seq, events).await;
+        let finished = self
+            .store
+            .finish_notification(seq, Lease::of_the_only_node(), events)
+            .await;
         assert!(finished.is_ok_and(|finished| finished));
         let result = AttemptResult {
             delivery: delivery.id,
             webhook: self.webhook,
+            lease: Lease::of_the_only_node(),
             attempt: Attempt {
                 id: self.ids.next(),
                 number: 1,

@@ -1,5 +1,7 @@
 //! What a verb of the store can fail with.
 
+use tidings_domain::shard::Shard;
+
 /// What a verb of the store failed with. None of its changes hold then.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
@@ -14,6 +16,12 @@ pub enum StoreError {
     Corrupt {
         /// Table, row and what is wrong with it.
         detail: String,
+    },
+    /// Another node works on this now: what came of it here was not written. Drop it, without another try.
+    #[error("another node works on shard {shard} now")]
+    Fenced {
+        /// What it belongs to.
+        shard: Shard,
     },
     /// The disk is full, or nearly.
     #[error("the store has no space left")]

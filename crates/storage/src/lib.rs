@@ -9,13 +9,17 @@
 //! | [`store`] | the trait, verb by verb |
 //! | [`record`] | what goes into the verbs and comes out of them |
 //! | [`error`] | what a verb can fail with |
+//! | [`holdings`] | which shards this node may act for |
+//! | [`signal`] | what other nodes did that concerns this one |
 //! | [`seal`] | the key file and how secrets are sealed |
 //! | [`sqlite`] | the embedded default |
 //! | `contract` | one named test a promise, run over each backend |
 
 pub mod error;
+pub mod holdings;
 pub mod record;
 pub mod seal;
+pub mod signal;
 pub mod sqlite;
 pub mod store;
 
@@ -23,4 +27,6 @@ pub mod store;
 mod contract;
 
 pub use error::StoreError;
+pub use holdings::{Holdings, Lease};
+pub use signal::{Changed, Signal};
 pub use store::Store;

@@ -9,11 +9,15 @@ use tidings_domain::{
         ConnectionId, DeliveryId, EnvironmentId, EventId, IntegrationId, SubscriptionId, WebhookId,
     },
     notification::{Notification, Verdict},
+    shard::Shard,
+    subscription::Subscription,
     trigger::Trigger,
     webhook::DisabledReason,
 };
 
-/// The place of a row in a queue: rows that were committed later have higher ones.
+use crate::Lease;
+
+/// The place of a row in a queue: what is recorded after an earlier one was answered has a higher one.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Seq(pub i64);
 
@@ -29,6 +33,8 @@ pub struct NewNotification {
     pub client_state_hash: Option<KeyedHash>,
     /// When the next stage is to look at it first: now, or later for those that are held.
     pub due_at: Timestamp,
+    /// Whose work it is: of one mailbox there is one owner at a time.
+    pub shard: Shard,
 }
 
 /// What tells a change from every other: a hash of subscription, change type, item and id, etag or sequence number.
@@ -52,6 +58,17 @@ pub struct QueuedNotification {
     pub client_state_hash: Option<KeyedHash>,
     /// All that is kept of it.
     pub notification: Notification,
+    /// Whose work it is, and under which lease it was read.
+    pub lease: Lease,
+}
+
+/// A subscription that is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueSubscription {
+    /// The row.
+    pub subscription: Subscription,
+    /// Whose work it is, and under which lease it was read.
+    pub lease: Lease,
 }
 
 /// An event and the webhooks that are to get it.
@@ -87,6 +104,8 @@ pub struct DueDelivery {
     pub due_at: Timestamp,
     /// The event's body.
     pub body: Bytes,
+    /// Whose work it is, and under which lease it was read.
+    pub lease: Lease,
 }
 
 /// What an attempt leads to.
@@ -96,6 +115,8 @@ pub struct AttemptResult {
     pub delivery: DeliveryId,
     /// To which webhook.
     pub webhook: WebhookId,
+    /// Under which lease the delivery was read.
+    pub lease: Lease,
     /// The attempt, to be kept.
     pub attempt: Attempt,
     /// What becomes of the delivery.

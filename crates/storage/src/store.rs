@@ -20,16 +20,17 @@ use tidings_domain::{
     key::ApiKey,
     notification::{Notification, Verdict},
     page::{Listing, Page},
+    shard::Shard,
     subscription::Subscription,
     webhook::Webhook,
 };
 
 use crate::{
-    StoreError,
+    Holdings, Lease, Signal, StoreError,
     record::{
-        AttemptResult, DeliveryFilter, DueDelivery, EventFilter, KeyedHash, NewApiKey, NewEvent,
-        NewNotification, NotificationFilter, QueuedNotification, Seq, StoreHealth,
-        SubscriptionUpdate, WebhookChange,
+        AttemptResult, DeliveryFilter, DueDelivery, DueSubscription, EventFilter, KeyedHash,
+        NewApiKey, NewEvent, NewNotification, NotificationFilter, QueuedNotification, Seq,
+        StoreHealth, SubscriptionUpdate, WebhookChange,
     },
 };
 
@@ -87,7 +88,13 @@ pub trait Store: std::fmt::Debug + Send + Sync {
 
     /// Adds a subscription: the intent, before Graph is asked. `Conflict` if its connection has one with the same
     /// resource and change types.
-    async fn create_subscription(&self, subscription: Subscription) -> Result<(), StoreError>;
+    ///
+    /// The loop on the node that holds `shard` looks after it.
+    async fn create_subscription(
+        &self,
+        subscription: Subscription,
+        shard: Shard,
+    ) -> Result<(), StoreError>;
     /// One subscription.
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>, StoreError>;
     /// Subscriptions, newest first, of one environment or connection or of all.
@@ -97,16 +104,21 @@ pub trait Store: std::fmt::Debug + Send + Sync {
         connection: Option<ConnectionId>,
         page: Page,
     ) -> Result<Listing<Subscription>, StoreError>;
-    /// Subscriptions whose `due_at` has come, the longest due first.
+    /// Subscriptions of held shards whose `due_at` has come, the longest due first.
     async fn due_subscriptions(
         &self,
         now: Timestamp,
         limit: u32,
-    ) -> Result<Vec<Subscription>, StoreError>;
-    /// The earliest `due_at` of all subscriptions.
+    ) -> Result<Vec<DueSubscription>, StoreError>;
+    /// The earliest `due_at` of all subscriptions of held shards.
     async fn next_due_subscription(&self) -> Result<Option<Timestamp>, StoreError>;
-    /// Records what the subscribe loop has done. `Missing` if the row is gone.
-    async fn update_subscription(&self, update: SubscriptionUpdate) -> Result<(), StoreError>;
+    /// Records what was done for a subscription: by the loop, under the lease it was read with, or because somebody
+    /// asked for it (`None`), which any node may record. `Missing` if the row is gone.
+    async fn update_subscription(
+        &self,
+        update: SubscriptionUpdate,
+        lease: Option<Lease>,
+    ) -> Result<(), StoreError>;
     /// Removes a subscription; `false` if there was none.
     async fn delete_subscription(&self, id: SubscriptionId) -> Result<bool, StoreError>;
 
@@ -167,38 +179,54 @@ pub trait Store: std::fmt::Debug + Send + Sync {
 
     // --- enrich ---
 
-    /// Notifications in the queue of enrich behind `after`, in the order in which they were committed, due or not.
+    /// Notifications of held shards in the queue of enrich behind `after`, in the order of their places, due or not.
     /// Fewer than `limit` where items are large; none only if there is none.
+    ///
+    /// Where several write at the same time, a place up to `after` may be committed only now: it comes too, with the
+    /// next call, once or more often. Ignore those that are known. After [`Signal::Shards`](crate::Signal::Shards)
+    /// begin again from the first place.
     async fn queued_notifications(
         &self,
         after: Seq,
         limit: u32,
     ) -> Result<Vec<QueuedNotification>, StoreError>;
-    /// Those of these that still are in the queue of enrich.
+    /// Those of these that still are in the queue of enrich and of held shards.
     async fn queued_notifications_at(
         &self,
         places: Vec<Seq>,
     ) -> Result<Vec<QueuedNotification>, StoreError>;
     /// Puts a notification off: it stays in the queue, to be looked at again then, with one more failure.
-    async fn postpone_notification(&self, seq: Seq, due_at: Timestamp) -> Result<(), StoreError>;
+    async fn postpone_notification(
+        &self,
+        seq: Seq,
+        lease: Lease,
+        due_at: Timestamp,
+    ) -> Result<(), StoreError>;
     /// Ends a held notification's wait: with the match it got meanwhile (it then claims its dedup key, as in
-    /// [`Store::record_notifications`], and stays queued if accepted), or as rejected. Gives its verdict. Repeated, it
-    /// only gives the verdict again; `Missing` if there is no such notification.
-    async fn settle_held(&self, seq: Seq, settled: NewNotification) -> Result<Verdict, StoreError>;
+    /// [`Store::record_notifications`], and stays queued if accepted, in the shard of `settled`), or as rejected. Gives
+    /// its verdict. Repeated, it only gives the verdict again; `Missing` if there is no such notification.
+    async fn settle_held(
+        &self,
+        seq: Seq,
+        lease: Lease,
+        settled: NewNotification,
+    ) -> Result<Verdict, StoreError>;
     /// Takes a notification out of the queue and records what it led to, in one transaction: its events, and for each a
     /// delivery to each webhook that still exists. Does nothing and answers `false` if it is no longer queued, so that
     /// a repetition leads to nothing twice.
     async fn finish_notification(
         &self,
         seq: Seq,
+        lease: Lease,
         events: Vec<NewEvent>,
     ) -> Result<bool, StoreError>;
 
     // --- deliver ---
 
-    /// Webhooks that are not disabled and have pending deliveries, with the time of the earliest.
+    /// Webhooks of held shards that are not disabled and have pending deliveries, with the time of the earliest.
     async fn webhooks_with_pending(&self) -> Result<Vec<(WebhookId, Timestamp)>, StoreError>;
-    /// Pending deliveries of a webhook that are due, the longest due first; none of a disabled webhook.
+    /// Pending deliveries of a webhook that are due, the longest due first; none of a disabled webhook, nor of
+    /// one whose shard is not held.
     /// Fewer than `limit` where bodies are large; none only if there is none.
     async fn due_deliveries(
         &self,
@@ -250,6 +278,17 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     ) -> Result<Listing<Delivery>, StoreError>;
     /// The attempts of a delivery, oldest first.
     async fn attempts(&self, delivery: DeliveryId) -> Result<Vec<Attempt>, StoreError>;
+
+    // --- many nodes ---
+    //
+    // Where several nodes use one store, each holds some of the shards for as long as it renews its leases. Verbs that
+    // give work give that of held shards; verbs that record what came of it are refused with `Fenced` when the shard
+    // has had another owner since the work was read.
+
+    /// Which shards this node may act for. It shares its state with the store.
+    fn holdings(&self) -> Holdings;
+    /// The next thing that other nodes did and that concerns this one; waits until there is one.
+    async fn next_signal(&self) -> Signal;
 
     // --- the store itself ---
 

@@ -76,7 +76,7 @@ impl Attempts {
         destination: Arc<Destination>,
         delivery: DueDelivery,
     ) -> Ended {
-        let (webhook, id) = (delivery.webhook, delivery.id);
+        let (webhook, id, lease) = (delivery.webhook, delivery.id, delivery.lease);
         let number = delivery.attempts.saturating_add(1);
         let (started_at, began) = (self.clock.now(), self.clock.monotonic());
         // One delivery that makes us panic is a failed attempt, and no reason for others to fail.
@@ -104,6 +104,7 @@ impl Attempts {
         let result = AttemptResult {
             delivery: id,
             webhook,
+            lease,
             attempt: Attempt {
                 id: self.ids.next(),
                 number,

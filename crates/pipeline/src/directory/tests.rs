@@ -3,6 +3,7 @@
 use tidings_domain::{
     Secret,
     ids::{SubscriptionId, WebhookId},
+    shard::Shard,
     subscription::{Subscription, SubscriptionState},
     webhook::{Webhook, WebhookState, WebhookUrl},
 };
@@ -52,7 +53,7 @@ async fn set_graph_id(world: &World, id: SubscriptionId, graph_id: &str) {
         last_error: None,
         renewed_at: None,
     };
-    world.store.update_subscription(update).await.unwrap();
+    world.store.update_subscription(update, None).await.unwrap();
 }
 
 fn webhook(world: &World, triggers: &[&str], connections: Vec<ConnectionId>) -> Webhook {
@@ -87,7 +88,7 @@ async fn a_load_reads_every_page() {
     for number in 0..PageLimit::MAX + 7 {
         world
             .store
-            .create_subscription(subscription(&world, number))
+            .create_subscription(subscription(&world, number), Shard::FIRST)
             .await
             .unwrap();
     }
@@ -102,7 +103,11 @@ async fn a_subscription_is_found_by_what_it_has_now_and_not_by_what_it_had() {
     let world = world().await;
     let made = subscription(&world, 1);
     let (id, hash) = (made.id, world.store.hash_client_state("state-1"));
-    world.store.create_subscription(made).await.unwrap();
+    world
+        .store
+        .create_subscription(made, Shard::FIRST)
+        .await
+        .unwrap();
     let directory = &world.directory;
     assert!(
         directory.subscription(id).is_none(),

@@ -15,7 +15,7 @@ use tidings_domain::{
 };
 use tidings_graph::resource::ItemPath;
 use tidings_storage::{
-    StoreError,
+    Lease, StoreError,
     record::{NewDelivery, NewEvent, Seq},
 };
 
@@ -119,6 +119,7 @@ pub(super) async fn run(parts: &EnrichParts, seq: Seq, work: Option<Box<Work>>) 
             }
         },
     };
+    let lease = work.queued.lease;
     let notification = &work.queued.notification;
     if notification.verdict == Verdict::Held {
         return settle(parts, work).await;
@@ -129,10 +130,10 @@ pub(super) async fn run(parts: &EnrichParts, seq: Seq, work: Option<Box<Work>>) 
         notification.change_type,
         notification.lifecycle_event,
     ) else {
-        return finish(parts, seq, Vec::new(), Contact::NotAsked).await;
+        return finish(parts, seq, lease, Vec::new(), Contact::NotAsked).await;
     };
     let Some(connection) = parts.directory.connection(connection) else {
-        return orphaned(parts, seq, connection).await;
+        return orphaned(parts, seq, lease, connection).await;
     };
     if Route::of(notification) == Route::Quick {
         let found = Found {
@@ -141,7 +142,7 @@ pub(super) async fn run(parts: &EnrichParts, seq: Seq, work: Option<Box<Work>>) 
             object: None,
         };
         let events = events(parts, notification, &connection, &found);
-        return finish(parts, seq, events, Contact::NotAsked).await;
+        return finish(parts, seq, lease, events, Contact::NotAsked).await;
     }
     look_and_finish(parts, work, &connection).await
 }
@@ -151,7 +152,7 @@ async fn look_and_finish(
     mut work: Box<Work>,
     connection: &Connection,
 ) -> Ended {
-    let seq = work.queued.seq;
+    let (seq, lease) = (work.queued.seq, work.queued.lease);
     let path = ItemPath::parse(&work.queued.notification.resource);
     let integration = parts.directory.integration_by_id(connection.integration);
     let (Ok(path), Some(integration)) = (path, integration) else {
@@ -160,7 +161,7 @@ async fn look_and_finish(
             seq = seq.0,
             "a queued notification does not fit what is configured: it leads to no event"
         );
-        return finish(parts, seq, Vec::new(), Contact::NotAsked).await;
+        return finish(parts, seq, lease, Vec::new(), Contact::NotAsked).await;
     };
     let access = access(&integration, connection.tenant_id.to_string());
     let started = parts.clock.monotonic();
@@ -186,7 +187,7 @@ async fn look_and_finish(
     match look::judge(&mut work, answer, now) {
         Seen::Found(found) => {
             let events = events(parts, &work.queued.notification, connection, &found);
-            finish(parts, seq, events, graph).await
+            finish(parts, seq, lease, events, graph).await
         }
         Seen::LookAgain(wait) => Ended {
             graph,
@@ -201,7 +202,7 @@ async fn look_and_finish(
                 .min(LONGEST_BACKOFF);
             let jittered = step.mul_f64(0.8 + 0.4 * parts.entropy.fraction());
             let due_at = now + jittered.max(retry_after.unwrap_or_default());
-            put_off(parts, seq, due_at).await;
+            put_off(parts, seq, lease, due_at).await;
             again(graph, due_at)
         }
     }
@@ -241,14 +242,20 @@ fn events(
     vec![NewEvent { event, deliveries }]
 }
 
-async fn finish(parts: &EnrichParts, seq: Seq, events: Vec<NewEvent>, graph: Contact) -> Ended {
+async fn finish(
+    parts: &EnrichParts,
+    seq: Seq,
+    lease: Lease,
+    events: Vec<NewEvent>,
+    graph: Contact,
+) -> Ended {
     let webhooks: Vec<WebhookId> = events
         .iter()
         .flat_map(|new| &new.deliveries)
         .map(|delivery| delivery.webhook)
         .collect();
     let count = events.len() as u64;
-    match parts.store.finish_notification(seq, events).await {
+    match parts.store.finish_notification(seq, lease, events).await {
         Ok(true) => {
             parts.metrics.events(count);
             parts.deliver.webhooks(webhooks);
@@ -263,19 +270,19 @@ async fn finish(parts: &EnrichParts, seq: Seq, events: Vec<NewEvent>, graph: Con
             }
             if matches!(error, StoreError::Missing { .. }) && count > 0 {
                 // The connection was removed meanwhile: what it would have told goes with it.
-                return Box::pin(finish(parts, seq, Vec::new(), graph)).await;
+                return Box::pin(finish(parts, seq, lease, Vec::new(), graph)).await;
             }
             tracing::error!(seq = seq.0, %error, "an event cannot be stored: it is tried again later");
-            put_off(parts, seq, now + MISHAP).await;
+            put_off(parts, seq, lease, now + MISHAP).await;
             again(graph, now + MISHAP)
         }
     }
 }
 
 /// The connection is not in the directory: it has been removed, or the directory has not heard of it yet.
-async fn orphaned(parts: &EnrichParts, seq: Seq, connection: ConnectionId) -> Ended {
+async fn orphaned(parts: &EnrichParts, seq: Seq, lease: Lease, connection: ConnectionId) -> Ended {
     match parts.store.connection(connection).await {
-        Ok(None) => finish(parts, seq, Vec::new(), Contact::NotAsked).await,
+        Ok(None) => finish(parts, seq, lease, Vec::new(), Contact::NotAsked).await,
         found => {
             if found.is_ok() {
                 // A refresh that fails is repeated by the directory.
@@ -292,9 +299,9 @@ async fn orphaned(parts: &EnrichParts, seq: Seq, connection: ConnectionId) -> En
 /// Gives a held notification its verdict.
 async fn settle(parts: &EnrichParts, work: Box<Work>) -> Ended {
     let now = parts.clock.now();
-    let seq = work.queued.seq;
+    let (seq, lease) = (work.queued.seq, work.queued.lease);
     let settled = held::settle(&parts.directory.tables(), work.queued, now);
-    let next = match parts.store.settle_held(seq, settled).await {
+    let next = match parts.store.settle_held(seq, lease, settled).await {
         Ok(Verdict::Accepted) => Next::Settled,
         Ok(_) => Next::Finished,
         Err(error) => {
@@ -317,8 +324,8 @@ async fn settle(parts: &EnrichParts, work: Box<Work>) -> Ended {
 }
 
 /// Records that an item is put off. Should that fail, it only comes back earlier after a restart.
-async fn put_off(parts: &EnrichParts, seq: Seq, due_at: Timestamp) {
-    if let Err(error) = parts.store.postpone_notification(seq, due_at).await {
+async fn put_off(parts: &EnrichParts, seq: Seq, lease: Lease, due_at: Timestamp) {
+    if let Err(error) = parts.store.postpone_notification(seq, lease, due_at).await {
         tracing::warn!(seq = seq.0, %error, "it could not be recorded that a notification is put off");
     }
 }

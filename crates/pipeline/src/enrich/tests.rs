@@ -10,11 +10,15 @@ use tidings_domain::{
     notification::{LifecycleEvent, Notification, Verdict},
     page::{Page, PageLimit},
     resource::{ChangeType, ResourceKind},
+    shard::Shard,
     subscription::{Subscription, SubscriptionState},
     trigger::Trigger,
     webhook::{Webhook, WebhookState, WebhookUrl},
 };
-use tidings_storage::record::{DeliveryFilter, NewNotification, QueuedNotification, Seq};
+use tidings_storage::{
+    Lease,
+    record::{DeliveryFilter, NewNotification, QueuedNotification, Seq},
+};
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 use uuid::Uuid;
@@ -48,6 +52,7 @@ pub(super) fn queued(seq: i64, resource: &str, due_at: i64) -> QueuedNotificatio
         due_at: Timestamp::from_millis(due_at),
         failures: 0,
         client_state_hash: None,
+        lease: Lease::of_the_only_node(),
         notification: Notification {
             id: NotificationId::from(Ulid(u128::try_from(seq).unwrap())),
             environment: connection.environment,
@@ -145,6 +150,7 @@ impl Stage {
             dedup_key: None,
             client_state_hash: None,
             due_at: world.clock.now(),
+            shard: Shard::FIRST,
         }
     }
 

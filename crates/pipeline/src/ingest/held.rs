@@ -4,7 +4,7 @@ use tidings_domain::{Timestamp, notification::Verdict};
 use tidings_graph::wire::notification::parse_collection;
 use tidings_storage::record::{NewNotification, QueuedNotification};
 
-use super::{dedup, excerpt, verdict};
+use super::{dedup, excerpt, shard, verdict};
 use crate::directory::Tables;
 
 /// Judges a held notification again, at the end of its wait: with the match it got meanwhile, or as unknown.
@@ -40,6 +40,7 @@ pub fn settle(tables: &Tables, held: QueuedNotification, now: Timestamp) -> NewN
         notification.item = excerpt::of_item(notification.item);
     }
     NewNotification {
+        shard: shard::of(&notification),
         notification,
         dedup_key,
         client_state_hash: None,

@@ -5,6 +5,7 @@
 //! | [`verdict`] | what is made of one notification |
 //! | [`dedup`] | what tells a change from every other |
 //! | [`held`] | the verdict of what had to wait for its subscription |
+//! | [`shard`] | which node is to work on it |
 //! | `room` | how much may wait |
 //! | `items` | how many items one POST may have |
 //! | `excerpt` | what is kept of what was rejected |
@@ -36,6 +37,7 @@ mod excerpt;
 pub mod held;
 mod items;
 mod room;
+pub mod shard;
 pub mod verdict;
 
 use room::HoldingRoom;
@@ -230,6 +232,7 @@ impl Ingest {
             dedup::key(subscription, &notification.resource, said)
         };
         sorted.accept(NewNotification {
+            shard: shard::of(&notification),
             notification,
             dedup_key,
             client_state_hash: hash.filter(|_| held),

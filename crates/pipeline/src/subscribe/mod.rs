@@ -24,13 +24,17 @@ use tidings_domain::{
     config::SubscribeConfig,
     ids::{ConnectionId, EnvironmentId, SubscriptionId},
     resource::ChangeTypes,
+    shard::Shard,
     subscription::{Subscription, SubscriptionState},
 };
 use tidings_graph::{
     client::GraphClient,
     resource::{SubscriptionPath, table::Rich},
 };
-use tidings_storage::{Store, StoreError, record::SubscriptionUpdate};
+use tidings_storage::{
+    Store, StoreError,
+    record::{DueSubscription, SubscriptionUpdate},
+};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -130,6 +134,7 @@ impl Subscribe {
             })?;
         let path = path(&new)?;
         let now = parts.clock.now();
+        let shard = Shard::of_mailbox(connection.integration, connection.tenant_id, path.mailbox());
         let subscription = Subscription {
             id: parts.ids.next(),
             environment: connection.environment,
@@ -150,7 +155,7 @@ impl Subscribe {
         };
         parts
             .store
-            .create_subscription(subscription.clone())
+            .create_subscription(subscription.clone(), shard)
             .await?;
         // Notifications may come before Graph's answer to the call that follows.
         self.refresh(subscription.id).await;
@@ -174,7 +179,7 @@ impl Subscribe {
             failures: 0,
             ..unchanged(&subscription)
         };
-        parts.store.update_subscription(update).await?;
+        parts.store.update_subscription(update, None).await?;
         drop(guard);
         let _hint = WakeAtEnd(&parts.wake);
         self.act(id).await?;
@@ -224,7 +229,7 @@ impl Subscribe {
         // Those under way are still due in the store.
         let limit = u32::try_from(busy.len() + room).unwrap_or(u32::MAX);
         let due = parts.store.due_subscriptions(now, limit).await?;
-        for subscription in due {
+        for DueSubscription { subscription, .. } in due {
             if busy.len() < parts.config.concurrency.max(1) && busy.insert(subscription.id) {
                 running.push(self.look_after(subscription.id));
             }
@@ -276,7 +281,9 @@ impl Subscribe {
         let _counted = InFlight::begin(&self.parts.metrics.in_flight);
         let done = act::act(&self.parts, &row).await;
         match done {
-            act::Done::Changed(update) => self.parts.store.update_subscription(update).await?,
+            act::Done::Changed(update) => {
+                self.parts.store.update_subscription(update, None).await?
+            }
             act::Done::Removed => {
                 self.parts.store.delete_subscription(id).await?;
             }

@@ -542,7 +542,12 @@ async fn a_row_that_is_left_over_from_the_last_run_is_taken_up() {
         graph_id: None,
         ..unchanged(&row)
     };
-    stage.world.store.update_subscription(update).await.unwrap();
+    stage
+        .world
+        .store
+        .update_subscription(update, None)
+        .await
+        .unwrap();
     stage
         .run(stage.until(row.id, |now| now.state == SubscriptionState::Active))
         .await;

@@ -4,6 +4,7 @@ use tidings_domain::{
     connection::ConnectionState,
     ids::EnvironmentId,
     key::{ApiKey, Scope},
+    shard::Shard,
 };
 
 use super::{World, make::all};
@@ -210,7 +211,7 @@ pub(crate) async fn a_connection_stays_while_a_subscription_needs_it(world: Worl
     let subscription = world.subscription(&connection, "users/u/events");
     world
         .store
-        .create_subscription(subscription.clone())
+        .create_subscription(subscription.clone(), Shard::FIRST)
         .await
         .unwrap();
     let refused = world.store.delete_connection(connection.id).await;

@@ -1,6 +1,6 @@
 //! The queue of enrich, and what comes out of it.
 
-use tidings_domain::{delivery::DeliveryState, notification::Verdict};
+use tidings_domain::{delivery::DeliveryState, notification::Verdict, shard::Shard};
 
 use super::{
     World,
@@ -61,7 +61,7 @@ pub(crate) async fn a_postponed_one_stays_with_its_failures(world: World) {
     for seconds in [5, 9] {
         world
             .store
-            .postpone_notification(seq, world.in_seconds(seconds))
+            .postpone_notification(seq, world.lease(Shard::FIRST), world.in_seconds(seconds))
             .await
             .unwrap();
     }
@@ -87,7 +87,7 @@ pub(crate) async fn finishing_makes_the_event_and_its_deliveries(world: World) {
     assert!(
         world
             .store
-            .finish_notification(queued.seq, events)
+            .finish_notification(queued.seq, queued.lease, events)
             .await
             .unwrap()
     );
@@ -133,7 +133,7 @@ pub(crate) async fn finishing_twice_leads_to_nothing_twice(world: World) {
         let event = world.event(&tenant, &queued, &[tenant.webhook]);
         let finished = world
             .store
-            .finish_notification(queued.seq, vec![event])
+            .finish_notification(queued.seq, queued.lease, vec![event])
             .await
             .unwrap();
         assert_eq!(finished, first);
@@ -194,7 +194,11 @@ async fn held(world: &World, verdict: Verdict) -> (Seq, NewNotification) {
 
 pub(crate) async fn a_held_one_that_is_matched_claims_its_key(world: World) {
     let (seq, settled) = held(&world, Verdict::Accepted).await;
-    let verdict = world.store.settle_held(seq, settled.clone()).await.unwrap();
+    let verdict = world
+        .store
+        .settle_held(seq, world.lease(Shard::FIRST), settled.clone())
+        .await
+        .unwrap();
     assert_eq!(verdict, Verdict::Accepted);
     let queued = world.queue().await.remove(0);
     assert_eq!((queued.seq, queued.due_at), (seq, settled.due_at));
@@ -211,7 +215,11 @@ pub(crate) async fn a_held_one_whose_key_is_taken_is_a_duplicate(world: World) {
     let mut earlier = settled.clone();
     earlier.notification.id = world.ids.next();
     assert_eq!(world.record(earlier).await, Verdict::Accepted);
-    let verdict = world.store.settle_held(seq, settled.clone()).await.unwrap();
+    let verdict = world
+        .store
+        .settle_held(seq, world.lease(Shard::FIRST), settled.clone())
+        .await
+        .unwrap();
     assert_eq!(verdict, Verdict::Duplicate);
     let found = world
         .store
@@ -224,7 +232,11 @@ pub(crate) async fn a_held_one_whose_key_is_taken_is_a_duplicate(world: World) {
 
 pub(crate) async fn a_held_one_that_is_matched_by_nothing_is_rejected(world: World) {
     let (seq, settled) = held(&world, Verdict::UnknownSubscription).await;
-    let verdict = world.store.settle_held(seq, settled.clone()).await.unwrap();
+    let verdict = world
+        .store
+        .settle_held(seq, world.lease(Shard::FIRST), settled.clone())
+        .await
+        .unwrap();
     assert_eq!(verdict, Verdict::UnknownSubscription);
     assert_eq!(world.queue().await, []);
     assert_eq!(world.store.health().await.queued_notifications, 0);
@@ -239,11 +251,18 @@ pub(crate) async fn a_held_one_that_is_matched_by_nothing_is_rejected(world: Wor
 pub(crate) async fn settling_twice_gives_the_same_verdict(world: World) {
     let (seq, settled) = held(&world, Verdict::Accepted).await;
     for _ in 0..2 {
-        let verdict = world.store.settle_held(seq, settled.clone()).await.unwrap();
+        let verdict = world
+            .store
+            .settle_held(seq, world.lease(Shard::FIRST), settled.clone())
+            .await
+            .unwrap();
         assert_eq!(verdict, Verdict::Accepted);
     }
     assert_eq!(world.queue().await.len(), 1);
-    let nothing = world.store.settle_held(Seq(1 << 40), settled).await;
+    let nothing = world
+        .store
+        .settle_held(Seq(1 << 40), world.lease(Shard::FIRST), settled)
+        .await;
     assert!(
         matches!(nothing, Err(StoreError::Missing { .. })),
         "{nothing:?}"

@@ -12,6 +12,7 @@ use tidings_domain::{
     notification::{Notification, Verdict},
     page::{Page, PageLimit},
     resource::{ChangeType, ResourceKind},
+    shard::Shard,
     subscription::{Subscription, SubscriptionState},
     trigger::Trigger,
     webhook::{Webhook, WebhookState, WebhookUrl},
@@ -19,9 +20,12 @@ use tidings_domain::{
 use uuid::Uuid;
 
 use super::World;
-use crate::record::{
-    AfterAttempt, AttemptResult, DedupKey, DueDelivery, HealthChange, NewDelivery, NewEvent,
-    NewNotification, QueuedNotification, Seq,
+use crate::{
+    Lease,
+    record::{
+        AfterAttempt, AttemptResult, DedupKey, DueDelivery, HealthChange, NewDelivery, NewEvent,
+        NewNotification, QueuedNotification, Seq,
+    },
 };
 
 /// An environment with an integration, a connection and a webhook in it.
@@ -164,7 +168,13 @@ impl World {
             client_state_hash: (verdict == Verdict::Held)
                 .then(|| self.store.hash_client_state("a state nobody knows")),
             due_at: self.now(),
+            shard: Shard::FIRST,
         }
+    }
+
+    /// The lease under which a shard is held.
+    pub(super) fn lease(&self, shard: Shard) -> Lease {
+        self.store.holdings().lease(shard).unwrap()
     }
 
     /// Records one, and gives its verdict.
@@ -225,7 +235,7 @@ impl World {
         let ids = event.deliveries.iter().map(|one| one.id).collect();
         assert!(
             self.store
-                .finish_notification(queued.seq, vec![event])
+                .finish_notification(queued.seq, queued.lease, vec![event])
                 .await
                 .unwrap()
         );
@@ -252,6 +262,7 @@ impl World {
         AttemptResult {
             delivery,
             webhook,
+            lease: self.lease(Shard::of_webhook(webhook)),
             attempt: Attempt {
                 id: self.ids.next(),
                 number: 1,

@@ -11,6 +11,7 @@ use tidings_domain::{
     delivery::{DeadReason, DeliveryState},
     ids::{DeliveryId, WebhookId},
     notification::Verdict,
+    shard::Shard,
     webhook::{DisabledReason, WebhookState},
 };
 
@@ -107,7 +108,7 @@ pub(crate) async fn the_store_and_a_model_of_it_agree(mut world: World) {
         for seq in model.queue.into_keys() {
             world
                 .store
-                .finish_notification(seq, Vec::new())
+                .finish_notification(seq, world.lease(Shard::FIRST), Vec::new())
                 .await
                 .unwrap();
         }
@@ -183,7 +184,11 @@ async fn take(
                 verdict
             };
             assert_eq!(
-                world.store.settle_held(seq, settled).await.unwrap(),
+                world
+                    .store
+                    .settle_held(seq, world.lease(Shard::FIRST), settled)
+                    .await
+                    .unwrap(),
                 expected
             );
             if expected == Verdict::Accepted {
@@ -213,7 +218,7 @@ async fn take(
             assert!(
                 world
                     .store
-                    .finish_notification(seq, vec![event])
+                    .finish_notification(seq, world.lease(Shard::FIRST), vec![event])
                     .await
                     .unwrap()
             );

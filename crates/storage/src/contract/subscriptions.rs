@@ -1,6 +1,6 @@
 //! Subscriptions.
 
-use tidings_domain::{connection::Connection, subscription::SubscriptionState};
+use tidings_domain::{connection::Connection, shard::Shard, subscription::SubscriptionState};
 
 use super::{World, make::all};
 use crate::{StoreError, record::SubscriptionUpdate};
@@ -19,8 +19,16 @@ pub(crate) async fn a_subscription_reads_back_with_its_secret(world: World) {
     let connection = connection(&world).await;
     let one = world.subscription(&connection, "users/u/events");
     let two = world.subscription(&connection, "users/u/messages");
-    world.store.create_subscription(one.clone()).await.unwrap();
-    world.store.create_subscription(two.clone()).await.unwrap();
+    world
+        .store
+        .create_subscription(one.clone(), Shard::FIRST)
+        .await
+        .unwrap();
+    world
+        .store
+        .create_subscription(two.clone(), Shard::FIRST)
+        .await
+        .unwrap();
     assert_eq!(
         world.store.subscription(one.id).await.unwrap(),
         Some(one.clone())
@@ -48,10 +56,17 @@ pub(crate) async fn a_subscription_reads_back_with_its_secret(world: World) {
 pub(crate) async fn the_same_wish_is_taken_once(world: World) {
     let connection = connection(&world).await;
     let one = world.subscription(&connection, "users/u/events");
-    world.store.create_subscription(one).await.unwrap();
+    world
+        .store
+        .create_subscription(one, Shard::FIRST)
+        .await
+        .unwrap();
     let again = world
         .store
-        .create_subscription(world.subscription(&connection, "users/u/events"))
+        .create_subscription(
+            world.subscription(&connection, "users/u/events"),
+            Shard::FIRST,
+        )
         .await;
     assert!(
         matches!(again, Err(StoreError::Conflict { .. })),
@@ -59,11 +74,15 @@ pub(crate) async fn the_same_wish_is_taken_once(world: World) {
     );
     let mut other = world.subscription(&connection, "users/u/events");
     other.change_types = "deleted".parse().unwrap();
-    world.store.create_subscription(other).await.unwrap();
+    world
+        .store
+        .create_subscription(other, Shard::FIRST)
+        .await
+        .unwrap();
 
     let mut nowhere = world.subscription(&connection, "users/v/events");
     nowhere.connection = world.ids.next();
-    let missing = world.store.create_subscription(nowhere).await;
+    let missing = world.store.create_subscription(nowhere, Shard::FIRST).await;
     assert!(
         matches!(missing, Err(StoreError::Missing { .. })),
         "{missing:?}"
@@ -75,7 +94,7 @@ pub(crate) async fn an_update_sets_what_the_loop_has_done(world: World) {
     let mut subscription = world.subscription(&connection, "users/u/events");
     world
         .store
-        .create_subscription(subscription.clone())
+        .create_subscription(subscription.clone(), Shard::FIRST)
         .await
         .unwrap();
     subscription.state = SubscriptionState::Active;
@@ -97,7 +116,7 @@ pub(crate) async fn an_update_sets_what_the_loop_has_done(world: World) {
     };
     world
         .store
-        .update_subscription(update.clone())
+        .update_subscription(update.clone(), None)
         .await
         .unwrap();
     let found = world.store.subscription(subscription.id).await.unwrap();
@@ -106,7 +125,7 @@ pub(crate) async fn an_update_sets_what_the_loop_has_done(world: World) {
         id: world.ids.next(),
         ..update
     };
-    let missing = world.store.update_subscription(missing).await;
+    let missing = world.store.update_subscription(missing, None).await;
     assert!(
         matches!(missing, Err(StoreError::Missing { .. })),
         "{missing:?}"
@@ -122,7 +141,7 @@ pub(crate) async fn due_subscriptions_come_the_longest_due_first(world: World) {
         subscription.due_at = world.in_seconds(due_in);
         world
             .store
-            .create_subscription(subscription.clone())
+            .create_subscription(subscription.clone(), Shard::FIRST)
             .await
             .unwrap();
         made.push(subscription);
@@ -131,20 +150,27 @@ pub(crate) async fn due_subscriptions_come_the_longest_due_first(world: World) {
         world.store.next_due_subscription().await.unwrap(),
         Some(made[1].due_at)
     );
-    let due = |at, limit| world.store.due_subscriptions(at, limit);
-    assert_eq!(due(world.in_seconds(9), 10).await.unwrap(), []);
-    let both = due(world.in_seconds(20), 10).await.unwrap();
+    let due = async |at, limit| {
+        let found = world.store.due_subscriptions(at, limit).await.unwrap();
+        found
+            .into_iter()
+            .map(|due| due.subscription)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(due(world.in_seconds(9), 10).await, []);
+    let both = due(world.in_seconds(20), 10).await;
     assert_eq!(both, [made[1].clone(), made[0].clone()]);
-    assert_eq!(
-        due(world.in_seconds(99), 1).await.unwrap(),
-        [made[1].clone()]
-    );
+    assert_eq!(due(world.in_seconds(99), 1).await, [made[1].clone()]);
 }
 
 pub(crate) async fn a_removed_subscription_is_gone(world: World) {
     let connection = connection(&world).await;
     let one = world.subscription(&connection, "users/u/events");
-    world.store.create_subscription(one.clone()).await.unwrap();
+    world
+        .store
+        .create_subscription(one.clone(), Shard::FIRST)
+        .await
+        .unwrap();
     assert!(world.store.delete_subscription(one.id).await.unwrap());
     assert!(!world.store.delete_subscription(one.id).await.unwrap());
     assert_eq!(world.store.subscription(one.id).await.unwrap(), None);

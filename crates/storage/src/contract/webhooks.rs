@@ -172,7 +172,7 @@ pub(crate) async fn removing_many_deliveries_ends(world: World) {
         .collect();
     world
         .store
-        .finish_notification(queued.seq, vec![event])
+        .finish_notification(queued.seq, queued.lease, vec![event])
         .await
         .unwrap();
     assert_eq!(world.store.health().await.pending_deliveries, 2_500);
@@ -182,7 +182,7 @@ pub(crate) async fn removing_many_deliveries_ends(world: World) {
         world.clock.advance(std::time::Duration::from_secs(1));
         world
             .store
-            .postpone_notification(queued.seq, Timestamp::default())
+            .postpone_notification(queued.seq, queued.lease, Timestamp::default())
             .await
             .unwrap();
     }

@@ -1,6 +1,6 @@
 //! The store as a whole.
 
-use tidings_domain::{integration::IntegrationKey, notification::Verdict};
+use tidings_domain::{integration::IntegrationKey, notification::Verdict, shard::Shard};
 
 use super::{
     World,
@@ -68,9 +68,15 @@ pub(crate) async fn what_is_not_there_is_none(world: World) {
     assert_eq!(store.attempts(ids.next()).await.unwrap(), []);
     assert!(!store.delete_environment(ids.environment()).await.unwrap());
     assert!(!store.delete_connection(ids.next()).await.unwrap());
-    assert!(!store.finish_notification(Seq(5), Vec::new()).await.unwrap());
+    let lease = world.lease(Shard::FIRST);
+    assert!(
+        !store
+            .finish_notification(Seq(5), lease, Vec::new())
+            .await
+            .unwrap()
+    );
     store
-        .postpone_notification(Seq(5), world.now())
+        .postpone_notification(Seq(5), lease, world.now())
         .await
         .unwrap();
 }

@@ -13,7 +13,7 @@ use super::{
     writer::{Tx, Undone},
 };
 use crate::{
-    StoreError,
+    Lease, StoreError,
     record::{AfterAttempt, AttemptResult, DueDelivery, HealthChange},
 };
 
@@ -75,6 +75,7 @@ fn read_due(row: &Row<'_>, webhook: WebhookId) -> Result<DueDelivery> {
         attempts: columns.value()?,
         due_at: columns.time()?,
         body: columns.checked_bytes()?,
+        lease: Lease::of_the_only_node(),
     })
 }
 

@@ -8,7 +8,10 @@ use super::{
     row::{self, Columns, Text, Time, unreadable},
     writer::{Tx, Undone},
 };
-use crate::record::{KeyedHash, NewEvent, QueuedNotification, Seq};
+use crate::{
+    Lease,
+    record::{KeyedHash, NewEvent, QueuedNotification, Seq},
+};
 
 /// How many bytes of items one answer holds at most: an item can be as large as a POST.
 const ANSWER_BYTES: usize = 16 << 20;
@@ -133,5 +136,6 @@ fn read(row: &Row<'_>) -> Result<QueuedNotification> {
         failures,
         client_state_hash,
         notification,
+        lease: Lease::of_the_only_node(),
     })
 }

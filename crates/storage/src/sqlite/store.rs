@@ -17,6 +17,7 @@ use tidings_domain::{
     key::ApiKey,
     notification::{Notification, Verdict},
     page::{Listing, Page},
+    shard::Shard,
     subscription::Subscription,
     webhook::Webhook,
 };
@@ -27,11 +28,11 @@ use super::{
     writer::{Kind, Tx, Undone},
 };
 use crate::{
-    Store, StoreError,
+    Holdings, Lease, Signal, Store, StoreError,
     record::{
-        AttemptResult, DeliveryFilter, DueDelivery, EventFilter, KeyedHash, NewApiKey, NewEvent,
-        NewNotification, NotificationFilter, QueuedNotification, Seq, StoreHealth,
-        SubscriptionUpdate, WebhookChange,
+        AttemptResult, DeliveryFilter, DueDelivery, DueSubscription, EventFilter, KeyedHash,
+        NewApiKey, NewEvent, NewNotification, NotificationFilter, QueuedNotification, Seq,
+        StoreHealth, SubscriptionUpdate, WebhookChange,
     },
     seal::Seal,
 };
@@ -139,7 +140,11 @@ impl Store for SqliteStore {
         self.change(move |tx| connections::delete(tx, id)).await
     }
 
-    async fn create_subscription(&self, subscription: Subscription) -> Result<(), StoreError> {
+    async fn create_subscription(
+        &self,
+        subscription: Subscription,
+        _: Shard,
+    ) -> Result<(), StoreError> {
         self.create(move |tx| subscriptions::create(tx, &subscription))
             .await
     }
@@ -166,7 +171,7 @@ impl Store for SqliteStore {
         &self,
         now: Timestamp,
         limit: u32,
-    ) -> Result<Vec<Subscription>, StoreError> {
+    ) -> Result<Vec<DueSubscription>, StoreError> {
         self.read_sealed(move |sql, seal| subscriptions::due(sql, seal, now, limit))
             .await
     }
@@ -175,7 +180,11 @@ impl Store for SqliteStore {
         self.readers.read(subscriptions::next_due).await
     }
 
-    async fn update_subscription(&self, update: SubscriptionUpdate) -> Result<(), StoreError> {
+    async fn update_subscription(
+        &self,
+        update: SubscriptionUpdate,
+        _: Option<Lease>,
+    ) -> Result<(), StoreError> {
         self.change(move |tx| subscriptions::update(tx, &update))
             .await
     }
@@ -303,7 +312,12 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn postpone_notification(&self, seq: Seq, due_at: Timestamp) -> Result<(), StoreError> {
+    async fn postpone_notification(
+        &self,
+        seq: Seq,
+        _: Lease,
+        due_at: Timestamp,
+    ) -> Result<(), StoreError> {
         self.change(move |tx| enrich::postpone(tx, seq, due_at))
             .await
     }
@@ -311,6 +325,7 @@ impl Store for SqliteStore {
     async fn settle_held(
         &self,
         seq: Seq,
+        _: Lease,
         mut settled: NewNotification,
     ) -> Result<Verdict, StoreError> {
         if settled.notification.verdict.is_rejection() {
@@ -324,6 +339,7 @@ impl Store for SqliteStore {
     async fn finish_notification(
         &self,
         seq: Seq,
+        _: Lease,
         events: Vec<NewEvent>,
     ) -> Result<bool, StoreError> {
         let rows = 1 + events
@@ -422,6 +438,15 @@ impl Store for SqliteStore {
         self.readers
             .read(move |sql| deliveries::attempts(sql, delivery))
             .await
+    }
+
+    fn holdings(&self) -> Holdings {
+        Holdings::all()
+    }
+
+    async fn next_signal(&self) -> Signal {
+        // There are no others.
+        std::future::pending().await
     }
 
     async fn health(&self) -> StoreHealth {

@@ -16,8 +16,8 @@ use super::{
     writer::{Tx, Undone},
 };
 use crate::{
-    StoreError,
-    record::SubscriptionUpdate,
+    Lease, StoreError,
+    record::{DueSubscription, SubscriptionUpdate},
     seal::{Place, Seal},
 };
 
@@ -110,9 +110,14 @@ pub(super) fn due(
     seal: &Seal,
     now: Timestamp,
     limit: u32,
-) -> Result<Vec<Subscription>> {
+) -> Result<Vec<DueSubscription>> {
     sql.prepare_cached(select!(" WHERE due_at <= ? ORDER BY due_at, seq LIMIT ?"))?
-        .query_map((Time(now), limit), |row| read_row(row, seal))?
+        .query_map((Time(now), limit), |row| {
+            Ok(DueSubscription {
+                subscription: read_row(row, seal)?,
+                lease: Lease::of_the_only_node(),
+            })
+        })?
         .collect()
 }
 

@@ -9,6 +9,7 @@ use tidings_domain::{
     entropy::SeededEntropy,
     ids::{EventId, Id},
 };
+use tidings_storage::Lease;
 use ulid::Ulid;
 
 use super::*;
@@ -34,6 +35,7 @@ fn delivery(webhook: u128, number: u128, due: i64) -> DueDelivery {
         attempts: 0,
         due_at: at(due),
         body: Bytes::from_static(b"{}"),
+        lease: Lease::of_the_only_node(),
     }
 }
 

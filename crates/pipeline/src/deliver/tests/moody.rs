@@ -20,15 +20,16 @@ use tidings_domain::{
     key::ApiKey,
     notification::{Notification, Verdict},
     page::{Listing, Page},
+    shard::Shard,
     subscription::Subscription,
     webhook::Webhook,
 };
 use tidings_storage::{
-    Store, StoreError,
+    Holdings, Lease, Signal, Store, StoreError,
     record::{
-        AttemptResult, DeliveryFilter, DueDelivery, EventFilter, KeyedHash, NewApiKey, NewEvent,
-        NewNotification, NotificationFilter, QueuedNotification, Seq, StoreHealth,
-        SubscriptionUpdate, WebhookChange,
+        AttemptResult, DeliveryFilter, DueDelivery, DueSubscription, EventFilter, KeyedHash,
+        NewApiKey, NewEvent, NewNotification, NotificationFilter, QueuedNotification, Seq,
+        StoreHealth, SubscriptionUpdate, WebhookChange,
     },
 };
 
@@ -116,6 +117,9 @@ macro_rules! store {
             $(async fn $verb(&self, $($name: $type),*) -> $out {
                 self.inner.$verb($($name),*).await
             })*
+            fn holdings(&self) -> Holdings {
+                self.inner.holdings()
+            }
             fn hash_client_state(&self, client_state: &str) -> KeyedHash {
                 self.inner.hash_client_state(client_state)
             }
@@ -145,13 +149,13 @@ store! {
         connections(environment: Option<EnvironmentId>, page: Page) -> Done<Listing<Connection>>;
         set_connection_state(id: ConnectionId, state: ConnectionState) -> Done<()>;
         delete_connection(id: ConnectionId) -> Done<bool>;
-        create_subscription(subscription: Subscription) -> Done<()>;
+        create_subscription(subscription: Subscription, shard: Shard) -> Done<()>;
         subscription(id: SubscriptionId) -> Done<Option<Subscription>>;
         subscriptions(environment: Option<EnvironmentId>, connection: Option<ConnectionId>, page: Page)
             -> Done<Listing<Subscription>>;
-        due_subscriptions(now: Timestamp, limit: u32) -> Done<Vec<Subscription>>;
+        due_subscriptions(now: Timestamp, limit: u32) -> Done<Vec<DueSubscription>>;
         next_due_subscription() -> Done<Option<Timestamp>>;
-        update_subscription(update: SubscriptionUpdate) -> Done<()>;
+        update_subscription(update: SubscriptionUpdate, lease: Option<Lease>) -> Done<()>;
         delete_subscription(id: SubscriptionId) -> Done<bool>;
         create_webhook(webhook: Webhook) -> Done<()>;
         webhook(id: WebhookId) -> Done<Option<Webhook>>;
@@ -166,9 +170,9 @@ store! {
         record_rejected(notifications: Vec<Notification>) -> Done<()>;
         queued_notifications(after: Seq, limit: u32) -> Done<Vec<QueuedNotification>>;
         queued_notifications_at(places: Vec<Seq>) -> Done<Vec<QueuedNotification>>;
-        postpone_notification(seq: Seq, due_at: Timestamp) -> Done<()>;
-        settle_held(seq: Seq, settled: NewNotification) -> Done<Verdict>;
-        finish_notification(seq: Seq, events: Vec<NewEvent>) -> Done<bool>;
+        postpone_notification(seq: Seq, lease: Lease, due_at: Timestamp) -> Done<()>;
+        settle_held(seq: Seq, lease: Lease, settled: NewNotification) -> Done<Verdict>;
+        finish_notification(seq: Seq, lease: Lease, events: Vec<NewEvent>) -> Done<bool>;
         redeliver(id: DeliveryId, now: Timestamp) -> Done<Option<Delivery>>;
         notification(id: NotificationId) -> Done<Option<Notification>>;
         notifications(filter: NotificationFilter, page: Page) -> Done<Listing<Notification>>;
@@ -177,6 +181,7 @@ store! {
         delivery(id: DeliveryId) -> Done<Option<Delivery>>;
         deliveries(filter: DeliveryFilter, page: Page) -> Done<Listing<Delivery>>;
         attempts(delivery: DeliveryId) -> Done<Vec<Attempt>>;
+        next_signal() -> Signal;
         health() -> StoreHealth;
         check() -> Done<Vec<String>>;
         close() -> ();

@@ -16,12 +16,13 @@ use tidings_domain::{
     integration::{Integration, WebhookSecret},
     notification::{Notification, Verdict},
     resource::{ChangeType, ResourceKind},
+    shard::Shard,
     trigger::Trigger,
     webhook::{DisabledReason, Webhook, WebhookState, WebhookUrl},
 };
 use tidings_egress::{AddressPolicy, Egress};
 use tidings_storage::{
-    Store,
+    Lease, Store,
     record::{NewDelivery, NewEvent, NewNotification, Seq, WebhookChange},
     sqlite::{SqliteOptions, SqliteStore},
 };
@@ -252,7 +253,10 @@ impl World {
                 event,
                 deliveries: vec![NewDelivery { id, webhook }],
             };
-            let finished = self.store.finish_notification(seq, vec![new]).await;
+            let finished = self
+                .store
+                .finish_notification(seq, Lease::of_the_only_node(), vec![new])
+                .await;
             assert!(finished.unwrap());
             deliveries.push(id);
         }
@@ -300,6 +304,7 @@ impl World {
             dedup_key: None,
             client_state_hash: None,
             due_at: self.clock.now(),
+            shard: Shard::FIRST,
         };
         let new: Vec<_> = std::iter::repeat_with(one).take(count).collect();
         self.store.record_notifications(new).await.unwrap();

@@ -207,7 +207,11 @@ async fn what_is_held_is_accepted_once_its_subscription_is_known_else_rejected()
         renewed_at: None,
     };
     let id = subscription.id;
-    world.store.create_subscription(subscription).await.unwrap();
+    world
+        .store
+        .create_subscription(subscription, Shard::FIRST)
+        .await
+        .unwrap();
     world
         .directory
         .refresh(Change::Subscription(id))

@@ -48,7 +48,11 @@ async fn a_notification_that_comes_before_its_subscription_is_known_is_accepted_
     assert_eq!(settled.notification.verdict, Verdict::Accepted);
     assert_eq!(settled.notification.subscription, Some(id));
     assert_eq!(settled.notification.connection, Some(world.a));
-    let verdict = world.store.settle_held(waiting.seq, settled).await.unwrap();
+    let verdict = world
+        .store
+        .settle_held(waiting.seq, waiting.lease, settled)
+        .await
+        .unwrap();
     assert_eq!(verdict, Verdict::Accepted);
     // Graph's repetition, which comes when the subscription is known, is recognised.
     assert_eq!(world.post(&[early(&world)]).await, [Verdict::Duplicate]);
@@ -65,7 +69,11 @@ async fn what_still_fits_nothing_is_unknown_in_the_end() {
         world.clock.now(),
     );
     assert_eq!(settled.notification.verdict, Verdict::UnknownSubscription);
-    world.store.settle_held(waiting.seq, settled).await.unwrap();
+    world
+        .store
+        .settle_held(waiting.seq, waiting.lease, settled)
+        .await
+        .unwrap();
     assert_eq!(world.queued().await, []);
     assert_eq!(world.kept().await[0].verdict, Verdict::UnknownSubscription);
 }

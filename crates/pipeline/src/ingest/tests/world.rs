@@ -14,6 +14,7 @@ use tidings_domain::{
     integration::{Integration, WebhookSecret},
     notification::{Notification, Verdict},
     page::{Page, PageLimit},
+    shard::Shard,
     subscription::{Subscription, SubscriptionState},
 };
 use tidings_graph::resource::SubscriptionPath;
@@ -316,7 +317,10 @@ impl Seed<'_> {
             created_at: self.now,
             renewed_at: None,
         };
-        self.store.create_subscription(subscription).await.unwrap();
+        self.store
+            .create_subscription(subscription, Shard::FIRST)
+            .await
+            .unwrap();
         Known {
             id,
             graph_id: graph_id

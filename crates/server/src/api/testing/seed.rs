@@ -11,12 +11,16 @@ use tidings_domain::{
     ids::{ConnectionId, DeliveryId, EventId, NotificationId, SubscriptionId, WebhookId},
     notification::{Notification, Verdict},
     resource::{ChangeType, ChangeTypes, ResourceKind},
+    shard::Shard,
     subscription::{Subscription, SubscriptionState},
     trigger::Trigger,
 };
 use tidings_pipeline::directory::Change;
-use tidings_storage::record::{
-    AfterAttempt, AttemptResult, HealthChange, NewDelivery, NewEvent, NewNotification, Seq,
+use tidings_storage::{
+    Lease,
+    record::{
+        AfterAttempt, AttemptResult, HealthChange, NewDelivery, NewEvent, NewNotification, Seq,
+    },
 };
 
 use super::{Api, NOW};
@@ -57,7 +61,7 @@ impl Api {
         let id = subscription.id;
         self.gateway
             .store
-            .create_subscription(subscription)
+            .create_subscription(subscription, Shard::FIRST)
             .await
             .unwrap();
         self.gateway
@@ -112,6 +116,7 @@ impl Api {
             client_state_hash: None,
             // Far away, so that no stage takes it out of the queue before this does.
             due_at: NOW + Duration::from_hours(24),
+            shard: Shard::FIRST,
         };
         store.record_notifications(vec![new]).await.unwrap();
         let queued = store
@@ -131,7 +136,12 @@ impl Api {
             event,
             deliveries: vec![delivery],
         }];
-        assert!(store.finish_notification(seq, led_to).await.unwrap());
+        assert!(
+            store
+                .finish_notification(seq, Lease::of_the_only_node(), led_to)
+                .await
+                .unwrap()
+        );
         trace
     }
 
@@ -161,6 +171,7 @@ impl Api {
         let result = AttemptResult {
             delivery,
             webhook: id::<WebhookId>(webhook),
+            lease: Lease::of_the_only_node(),
             attempt,
             next,
             health: HealthChange::None,

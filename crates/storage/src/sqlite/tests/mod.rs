@@ -10,6 +10,7 @@ use tidings_domain::{
     entropy::SeededEntropy,
     ids::EnvironmentId,
     notification::{Notification, Verdict},
+    shard::Shard,
 };
 
 use async_trait::async_trait;
@@ -101,6 +102,7 @@ impl Bench {
             dedup_key: None,
             client_state_hash: None,
             due_at: self.clock_now(),
+            shard: Shard::FIRST,
         }
     }
 

@@ -91,7 +91,11 @@ async fn a_full_queue_is_refused_at_once_and_completions_still_fit() {
         let store = Arc::clone(&store);
         tasks.spawn(async move {
             store
-                .postpone_notification(crate::record::Seq(1), super::Timestamp::default())
+                .postpone_notification(
+                    crate::record::Seq(1),
+                    crate::Lease::of_the_only_node(),
+                    super::Timestamp::default(),
+                )
                 .await
         })
     };
@@ -175,7 +179,11 @@ async fn below_the_disk_floor_nothing_new_is_taken_and_completions_are() {
     let trouble = store.health().await.trouble.unwrap();
     assert!(trouble.contains("disk_floor_bytes"), "{trouble}");
     store
-        .postpone_notification(crate::record::Seq(1), bench.clock_now())
+        .postpone_notification(
+            crate::record::Seq(1),
+            crate::Lease::of_the_only_node(),
+            bench.clock_now(),
+        )
         .await
         .unwrap();
     assert_eq!(queued(&store).await, 0);
@@ -221,7 +229,10 @@ async fn a_full_disk_is_told_and_over_when_there_is_space_again() {
         .unwrap()[0]
         .seq;
     assert!(
-        store.finish_notification(seq, Vec::new()).await.unwrap(),
+        store
+            .finish_notification(seq, crate::Lease::of_the_only_node(), Vec::new())
+            .await
+            .unwrap(),
         "what makes room is done"
     );
 
