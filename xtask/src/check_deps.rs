@@ -38,8 +38,8 @@ const ARROWS: [(&str, &[&str]); 8] = [
 const KEPT: [(&str, &[&str], &str); 3] = [
     (
         "reqwest",
-        &["egress"],
-        "every call goes through the one address policy",
+        &[],
+        "every call goes through the one address policy, in egress",
     ),
     (
         "rusqlite",
@@ -188,7 +188,7 @@ mod tests {
         let found = findings(&fake(&[
             ("graph", &["reqwest"]),
             ("pipeline", &["rusqlite", "axum"]),
-            ("egress", &["reqwest"]),
+            ("storage", &["rusqlite"]),
         ]));
         assert_eq!(found.len(), 3, "{found:?}");
     }

@@ -1,17 +1,28 @@
 //! Requests out, answers in.
 
-use std::{fmt, future::Future, net::IpAddr, pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{fmt, future::Future, pin::pin, sync::Arc, task::Poll, time::Duration};
 
-use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, StatusCode};
-use reqwest::dns::Resolve;
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, Method, Response, StatusCode, Uri,
+    header::{ACCEPT, HOST},
+};
+use http_body_util::Full;
+use hyper::body::{Body as _, Incoming};
 use tidings_domain::{Clock, clock::Sleep};
-use url::{Host, Url};
+use tokio_rustls::TlsConnector;
+use url::{Position, Url};
 
 use crate::{
+    body::{Ended, Taken},
+    connection::{Connection, Unanswered},
+    dial::dial,
     error::EgressError,
     policy::{AddressPolicy, Scheme},
-    resolver::{GuardedResolver, SystemResolver},
+    pool::{Limits, Pool},
+    resolver::{Resolve, SystemResolver, allowed_addresses},
+    target::{Target, host_header, invalid},
+    tls,
 };
 
 /// A request.
@@ -73,11 +84,12 @@ pub struct Egress {
 }
 
 struct Inner {
-    policy: Arc<AddressPolicy>,
+    policy: AddressPolicy,
     clock: Arc<dyn Clock>,
-    plain: reqwest::Client,
+    resolver: Arc<dyn Resolve>,
     /// Or why there is none: a machine without root certificates can still reach what is opened over plain `http`.
-    tls: Result<reqwest::Client, EgressError>,
+    tls: Result<TlsConnector, EgressError>,
+    pool: Pool,
 }
 
 impl fmt::Debug for Egress {
@@ -87,14 +99,6 @@ impl fmt::Debug for Egress {
             .finish_non_exhaustive()
     }
 }
-
-/// How long an unused connection is kept. Longer than the pauses within a burst, shorter than most receivers wait before
-/// they close it themselves: a connection that closes just as a request goes out costs an attempt.
-const IDLE: Duration = Duration::from_secs(30);
-
-/// How many unused connections to one host are kept: as many as deliveries are under way by default, since many webhooks
-/// can be on one host.
-const IDLE_PER_HOST: usize = 256;
 
 impl Egress {
     /// An egress that trusts the machine's root certificates.
@@ -108,55 +112,28 @@ impl Egress {
         clock: Arc<dyn Clock>,
         extra_roots_pem: &[Vec<u8>],
     ) -> Result<Self, EgressError> {
-        Self::with_resolver(
-            policy,
-            clock,
-            extra_roots_pem,
-            &(Arc::new(SystemResolver) as _),
-        )
+        Self::with_resolver(policy, clock, extra_roots_pem, Arc::new(SystemResolver))
     }
 
     fn with_resolver(
         policy: AddressPolicy,
         clock: Arc<dyn Clock>,
         extra_roots_pem: &[Vec<u8>],
-        resolver: &Arc<dyn Resolve>,
+        resolver: Arc<dyn Resolve>,
     ) -> Result<Self, EgressError> {
         // One provider for everything. Whoever runs the process may have installed it already; then this does nothing.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let mut roots = Vec::new();
-        for pem in extra_roots_pem {
-            let found = reqwest::Certificate::from_pem_bundle(pem).map_err(setup)?;
-            if found.is_empty() {
-                let detail = "a file of root certificates holds none in PEM form".to_owned();
-                return Err(EgressError::Setup { detail });
-            }
-            roots.extend(found);
-        }
-        let policy = Arc::new(policy);
-        let guarded = |scheme| GuardedResolver {
-            inner: Arc::clone(resolver),
-            policy: Arc::clone(&policy),
-            scheme,
-        };
-        let plain = builder(guarded(Scheme::Http))
-            .tls_backend_preconfigured(no_tls()?)
-            .build()
-            .map_err(setup)?;
-        let tls = builder(guarded(Scheme::Https))
-            .tls_backend_rustls()
-            .tls_certs_merge(roots)
-            .https_only(true)
-            .build()
-            .map_err(setup);
+        let tls = tls::connector(tls::certificates(extra_roots_pem)?);
         if let Err(error) = &tls {
             tracing::warn!(error.message = %error, "https requests will fail: install the CA certificates of this system");
         }
+        let pool = Pool::new(Arc::clone(&clock), Limits::default());
         let inner = Inner {
             policy,
             clock,
-            plain,
+            resolver,
             tls,
+            pool,
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -165,7 +142,6 @@ impl Egress {
 
     /// Sends `request` and brings its answer, whatever the status. Redirects are answers like any other.
     pub async fn send(&self, request: Request) -> Result<Answer, EgressError> {
-        let client = self.client_for(&request.url)?;
         let Request {
             method,
             url,
@@ -175,114 +151,105 @@ impl Egress {
             answer_cap,
             on_cap,
         } = request;
-        let mut outgoing = reqwest::Request::new(method, url);
-        *outgoing.headers_mut() = headers;
-        if !body.is_empty() {
-            *outgoing.body_mut() = Some(body.into());
+        let target = Target::of(&url)?;
+        if let Some(ip) = target.literal() {
+            self.inner.policy.judge(ip, target.scheme)?;
         }
+        let outgoing = outgoing(method, &url, headers, body)?;
 
         let mut sleep = self.inner.clock.sleep(deadline);
         let late = EgressError::Timeout { limit: deadline };
-        let mut response = match before(&mut sleep, client.execute(outgoing)).await {
-            Some(Ok(response)) => response,
-            Some(Err(error)) => return Err(EgressError::classify(&error)),
-            None => return Err(late),
+        let answered = before(&mut sleep, self.inner.exchange(&target, outgoing)).await;
+        let Some(answered) = answered else {
+            return Err(late);
         };
-        if on_cap == OnCap::Fail && exceeds(response.content_length(), answer_cap) {
+        let (mut connection, response) = answered?;
+        let (head, mut body) = response.into_parts();
+        if on_cap == OnCap::Fail && exceeds(body.size_hint().exact(), answer_cap) {
             return Err(EgressError::TooLarge { cap: answer_cap });
         }
 
         let mut taken = Taken::default();
-        let read = before(&mut sleep, taken.read(&mut response, answer_cap)).await;
-        let (cut, error) = match read {
-            Some(Ok(Ended::Whole)) => (None, None),
+        let reading = taken.read(&mut connection, &mut body, answer_cap);
+        let (cut, error) = match before(&mut sleep, reading).await {
+            Some(Ok(Ended::Whole)) => {
+                self.inner.pool.put(target, connection);
+                (None, None)
+            }
             Some(Ok(Ended::AtCap)) => (
                 Some(Cut::AtCap),
                 Some(EgressError::TooLarge { cap: answer_cap }),
             ),
-            Some(Err(error)) => (Some(Cut::Broken), Some(EgressError::classify(&error))),
+            Some(Err(error)) => (Some(Cut::Broken), Some(error)),
             None => (Some(Cut::Late), Some(late)),
         };
         if let (Some(error), OnCap::Fail) = (error, on_cap) {
             return Err(error);
         }
         Ok(Answer {
-            status: response.status(),
-            headers: std::mem::take(response.headers_mut()),
+            status: head.status,
+            headers: head.headers,
             body: taken.into_bytes(),
             cut,
         })
     }
+}
 
-    /// The client for a URL's scheme, once an address that the URL itself names is found allowed: resolvers are not
-    /// asked for those.
-    fn client_for(&self, url: &Url) -> Result<&reqwest::Client, EgressError> {
-        let (scheme, client) = match url.scheme() {
-            "http" => (Scheme::Http, Ok(&self.inner.plain)),
-            "https" => (Scheme::Https, self.inner.tls.as_ref()),
-            _ => {
-                let detail = "its URL is neither http nor https".to_owned();
-                return Err(EgressError::InvalidRequest { detail });
+impl Inner {
+    /// Sends a request on a kept connection or a new one, and brings the head of its answer.
+    ///
+    /// A kept connection may be closed by the other side just now. Where nothing of the request was sent, another takes
+    /// it; where anything was, the other side may have acted on it, and repeating it is not ours to decide.
+    async fn exchange(
+        &self,
+        target: &Target,
+        mut request: http::Request<Full<Bytes>>,
+    ) -> Result<(Connection, Response<Incoming>), EgressError> {
+        while let Some(mut kept) = self.pool.take(target).await {
+            match kept.send(request).await {
+                Ok(response) => return Ok((kept, response)),
+                Err(Unanswered::NotSent(unsent, _)) => request = *unsent,
+                Err(Unanswered::Failed(error)) => return Err(error),
             }
-        };
-        let literal = match url.host() {
-            Some(Host::Ipv4(ip)) => Some(IpAddr::V4(ip)),
-            Some(Host::Ipv6(ip)) => Some(IpAddr::V6(ip)),
-            Some(Host::Domain(_)) => None,
-            None => {
-                let detail = "its URL has no host".to_owned();
-                return Err(EgressError::InvalidRequest { detail });
-            }
-        };
-        if let Some(ip) = literal {
-            self.inner.policy.judge(ip, scheme)?;
         }
-        client.map_err(Clone::clone)
+        let mut connection = Box::pin(self.connect(target)).await?;
+        match connection.send(request).await {
+            Ok(response) => Ok((connection, response)),
+            Err(Unanswered::NotSent(_, error) | Unanswered::Failed(error)) => Err(error),
+        }
+    }
+
+    async fn connect(&self, target: &Target) -> Result<Connection, EgressError> {
+        let tls = match target.scheme {
+            Scheme::Http => None,
+            Scheme::Https => Some(self.tls.as_ref().map_err(Clone::clone)?),
+        };
+        let addresses = allowed_addresses(&*self.resolver, &self.policy, target).await?;
+        dial(target, addresses, tls, &*self.clock).await
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the one place that builds HTTP clients, with the address policy inside"
-)]
-fn builder(resolver: GuardedResolver) -> reqwest::ClientBuilder {
-    reqwest::Client::builder()
-        .dns_resolver(resolver)
-        .redirect(reqwest::redirect::Policy::none())
-        .referer(false)
-        .retry(reqwest::retry::never().max_retries_per_request(0))
-        // A proxy would resolve names itself, behind the policy's back.
-        .no_proxy()
-        .http1_only()
-        .tcp_nodelay(true)
-        .pool_idle_timeout(IDLE)
-        .pool_max_idle_per_host(IDLE_PER_HOST)
-}
-
-/// For the client that speaks plain `http` only: trusts nobody, and does not read the machine's certificates a second
-/// time.
-fn no_tls() -> Result<rustls::ClientConfig, EgressError> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| EgressError::Setup {
-            detail: error.to_string(),
-        })?
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    Ok(config)
-}
-
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the shape that map_err wants"
-)]
-fn setup(error: reqwest::Error) -> EgressError {
-    let detail = match EgressError::classify(&error) {
-        EgressError::InvalidRequest { detail } | EgressError::Tls { detail } => detail,
-        other => other.to_string(),
-    };
-    EgressError::Setup { detail }
+/// The request as it goes over the wire.
+fn outgoing(
+    method: Method,
+    url: &Url,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<http::Request<Full<Bytes>>, EgressError> {
+    let path = &url[Position::BeforePath..Position::AfterQuery];
+    let uri = Uri::try_from(path).map_err(|error| invalid(&format!("its URL: {error}")))?;
+    let mut request = http::Request::new(Full::new(body));
+    *request.method_mut() = method;
+    *request.uri_mut() = uri;
+    *request.headers_mut() = headers;
+    let headers = request.headers_mut();
+    if !headers.contains_key(HOST) {
+        headers.insert(HOST, host_header(url)?);
+    }
+    headers
+        .entry(ACCEPT)
+        .or_insert(HeaderValue::from_static("*/*"));
+    Ok(request)
 }
 
 /// The output of `future`, unless `sleep` ends first.
@@ -299,59 +266,6 @@ async fn before<F: Future>(sleep: &mut Sleep, future: F) -> Option<F::Output> {
 
 fn exceeds(length: Option<u64>, cap: usize) -> bool {
     length.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > cap))
-}
-
-/// As much of a body as was taken. Most bodies are one chunk, which is then not copied.
-#[derive(Default)]
-struct Taken {
-    first: Bytes,
-    all: BytesMut,
-}
-
-enum Ended {
-    AtCap,
-    Whole,
-}
-
-impl Taken {
-    async fn read(
-        &mut self,
-        response: &mut reqwest::Response,
-        cap: usize,
-    ) -> Result<Ended, reqwest::Error> {
-        while let Some(chunk) = response.chunk().await? {
-            let room = cap - self.len();
-            if chunk.len() > room {
-                self.push(Bytes::copy_from_slice(&chunk[..room]));
-                return Ok(Ended::AtCap);
-            }
-            self.push(chunk);
-        }
-        Ok(Ended::Whole)
-    }
-
-    fn len(&self) -> usize {
-        self.first.len().max(self.all.len())
-    }
-
-    fn push(&mut self, chunk: Bytes) {
-        if self.len() == 0 {
-            self.first = chunk;
-            return;
-        }
-        if self.all.is_empty() {
-            self.all.extend_from_slice(&self.first);
-        }
-        self.all.extend_from_slice(&chunk);
-    }
-
-    fn into_bytes(self) -> Bytes {
-        if self.all.is_empty() {
-            self.first
-        } else {
-            self.all.freeze()
-        }
-    }
 }
 
 #[cfg(test)]

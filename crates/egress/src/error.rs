@@ -2,7 +2,7 @@
 
 use std::{error::Error, io, iter, time::Duration};
 
-use crate::{policy::ForbiddenAddress, resolver::NoneAllowed};
+use crate::policy::ForbiddenAddress;
 
 /// What a request failed with. No message holds a URL, a header or a body.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -72,52 +72,35 @@ impl From<ForbiddenAddress> for EgressError {
 }
 
 impl EgressError {
-    /// Tells by the types of an error's causes what happened. Its own text is never used: it holds the URL.
-    pub(crate) fn classify(error: &reqwest::Error) -> Self {
-        if let Some(refused) = find::<NoneAllowed>(error) {
-            return Self::ForbiddenAddress {
-                detail: refused.to_string(),
-            };
-        }
-        let detail = causes(error)
-            .skip(1)
-            .last()
-            .map_or_else(|| "unknown".to_owned(), ToString::to_string);
-        if error.is_builder() {
-            return Self::InvalidRequest { detail };
-        }
-        if error.is_dns() {
-            return Self::Dns { detail };
-        }
+    /// What an exchange failed with, told by the types of the error's causes.
+    pub(crate) fn of_exchange(error: &hyper::Error) -> Self {
+        // With TLS 1.3 a server that refuses us says so after the handshake.
         if let Some(tls) = find::<rustls::Error>(error) {
             return Self::Tls {
                 detail: tls.to_string(),
             };
         }
-        if error.is_connect() {
-            return if broke_in_handshake(error) {
-                Self::Tls { detail }
-            } else {
-                Self::Connect { detail }
-            };
+        Self::Protocol {
+            detail: deepest(error),
         }
-        Self::Protocol { detail }
+    }
+
+    /// What a TLS handshake failed with: a refusal of either side, or a connection that broke within.
+    pub(crate) fn of_handshake(error: &io::Error) -> Self {
+        let detail =
+            find::<rustls::Error>(error).map_or_else(|| deepest(error), ToString::to_string);
+        Self::Tls { detail }
     }
 }
 
-/// Whether the connection stood and broke while TLS was being agreed on: `hyper-rustls` wraps only the errors of the
-/// handshake into an I/O error of their own.
-fn broke_in_handshake(error: &reqwest::Error) -> bool {
+/// The deepest cause says most.
+fn deepest(error: &(dyn Error + 'static)) -> String {
     causes(error)
-        .filter_map(|cause| cause.downcast_ref::<io::Error>())
-        .any(|outer| {
-            outer
-                .get_ref()
-                .is_some_and(<dyn Error + Send + Sync>::is::<io::Error>)
-        })
+        .last()
+        .map_or_else(|| "unknown".to_owned(), ToString::to_string)
 }
 
-fn find<E: Error + 'static>(error: &reqwest::Error) -> Option<&E> {
+fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     causes(error).find_map(|cause| cause.downcast_ref::<E>())
 }
 

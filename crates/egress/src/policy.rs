@@ -16,7 +16,7 @@ pub struct AddressPolicy {
 }
 
 /// How a request travels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Scheme {
     /// In plain text.
     Http,

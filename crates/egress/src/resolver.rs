@@ -1,28 +1,89 @@
 //! Names to allowed addresses, just before they are dialled.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{
+    future::Future,
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::Pin,
+};
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::Host;
 
-use crate::policy::{AddressPolicy, ForbiddenAddress, Scheme};
-
-/// Resolves names with another resolver and lets only allowed addresses through.
-///
-/// HTTP clients dial what this gives and nothing else, so a name whose answer changes between two look-ups (DNS
-/// rebinding) gains nothing. Addresses written into the URL never come here.
-pub(crate) struct GuardedResolver {
-    pub(crate) inner: Arc<dyn Resolve>,
-    pub(crate) policy: Arc<AddressPolicy>,
-    pub(crate) scheme: Scheme,
-}
-
-/// A name that leads to no allowed address.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the name leads to no address that may be reached: {}", listed(.0))]
-pub(crate) struct NoneAllowed(Vec<ForbiddenAddress>);
+use crate::{
+    error::EgressError,
+    policy::{AddressPolicy, ForbiddenAddress},
+    target::Target,
+};
 
 /// How many refused addresses a message names.
 const NAMED: usize = 3;
+
+/// What resolving a name brings.
+pub(crate) type Resolving<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send + 'a>>;
+
+/// Finds the addresses of a name.
+pub(crate) trait Resolve: Send + Sync {
+    /// All addresses of `name`, the best first.
+    fn resolve<'a>(&'a self, name: &'a str) -> Resolving<'a>;
+}
+
+/// The operating system's resolver.
+pub(crate) struct SystemResolver;
+
+impl Resolve for SystemResolver {
+    fn resolve<'a>(&'a self, name: &'a str) -> Resolving<'a> {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name, 0)).await?;
+            Ok(found.map(|address| address.ip()).collect())
+        })
+    }
+}
+
+/// The addresses of a target that may be dialled: never none.
+///
+/// What this gives is dialled and nothing else, so a name whose answer changes between two look-ups (DNS rebinding)
+/// gains nothing.
+pub(crate) async fn allowed_addresses(
+    resolver: &dyn Resolve,
+    policy: &AddressPolicy,
+    target: &Target,
+) -> Result<Vec<SocketAddr>, EgressError> {
+    let Host::Domain(name) = &target.host else {
+        let ip = target
+            .literal()
+            .expect("invariant: what is no name is an address");
+        policy.judge(ip, target.scheme)?;
+        return Ok(vec![SocketAddr::new(ip, target.port)]);
+    };
+    let found = resolver
+        .resolve(name)
+        .await
+        .map_err(|error| EgressError::Dns {
+            detail: error.to_string(),
+        })?;
+    let mut refused = Vec::new();
+    let mut allowed = Vec::new();
+    for ip in found {
+        match policy.judge(ip, target.scheme) {
+            Ok(()) => allowed.push(SocketAddr::new(ip, target.port)),
+            Err(forbidden) => refused.push(forbidden),
+        }
+    }
+    if !allowed.is_empty() {
+        return Ok(allowed);
+    }
+    if refused.is_empty() {
+        return Err(EgressError::Dns {
+            detail: "the name has no address".to_owned(),
+        });
+    }
+    Err(EgressError::ForbiddenAddress {
+        detail: format!(
+            "the name leads to no address that may be reached: {}",
+            listed(&refused)
+        ),
+    })
+}
 
 fn listed(refused: &[ForbiddenAddress]) -> String {
     let mut names: Vec<String> = refused
@@ -34,43 +95,4 @@ fn listed(refused: &[ForbiddenAddress]) -> String {
         names.push(format!("and {} more", refused.len() - NAMED));
     }
     names.join("; ")
-}
-
-impl Resolve for GuardedResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let resolving = self.inner.resolve(name);
-        let (policy, scheme) = (Arc::clone(&self.policy), self.scheme);
-        Box::pin(async move {
-            let mut refused = Vec::new();
-            let mut allowed: Vec<SocketAddr> = Vec::new();
-            for address in resolving.await? {
-                match policy.judge(address.ip(), scheme) {
-                    Ok(()) => allowed.push(address),
-                    Err(forbidden) => refused.push(forbidden),
-                }
-            }
-            if !allowed.is_empty() {
-                return Ok(Box::new(allowed.into_iter()) as Addrs);
-            }
-            if refused.is_empty() {
-                return Err(
-                    io::Error::new(io::ErrorKind::NotFound, "the name has no address").into(),
-                );
-            }
-            Err(NoneAllowed(refused).into())
-        })
-    }
-}
-
-/// The operating system's resolver.
-pub(crate) struct SystemResolver;
-
-impl Resolve for SystemResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            // Port 0 stands for "that of the URL".
-            let found = tokio::net::lookup_host((name.as_str().to_owned(), 0)).await?;
-            Ok(Box::new(found) as Addrs)
-        })
-    }
 }

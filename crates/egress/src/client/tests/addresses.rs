@@ -1,5 +1,7 @@
 //! No request reaches an address that is not allowed, whatever its URL looks like.
 
+use url::Host;
+
 use super::*;
 
 /// Hosts that all lead to this machine, or to one that only this machine's network can see.
@@ -126,7 +128,7 @@ async fn plain_http_goes_to_opened_addresses_only() {
     let peer = guarded_listener().await;
     let resolver = scripted(&[&["8.8.8.8"], &["127.0.0.1"]]);
     let clock = Arc::new(SystemClock::new());
-    let egress = Egress::with_resolver(loopback(), clock, &[], &resolver).unwrap();
+    let egress = Egress::with_resolver(loopback(), clock, &[], resolver).unwrap();
     let url = Url::parse(&format!("http://app.example:{}/", peer.address.port())).unwrap();
     let error = egress.send(post(url.clone())).await.unwrap_err();
     assert!(
@@ -151,7 +153,7 @@ async fn a_name_that_leads_inside_is_refused_with_the_reason() {
     ];
     let clock = Arc::new(SystemClock::new());
     let resolver = scripted(&[&inside]);
-    let egress = Egress::with_resolver(AddressPolicy::default(), clock, &[], &resolver).unwrap();
+    let egress = Egress::with_resolver(AddressPolicy::default(), clock, &[], resolver).unwrap();
     let url = Url::parse("https://inside.example/hook?token=x").unwrap();
     let error = egress.send(post(url)).await.unwrap_err();
     let EgressError::ForbiddenAddress { detail } = error else {
@@ -179,7 +181,7 @@ async fn of_mixed_answers_only_allowed_addresses_are_dialled() {
     let policy = AddressPolicy::new(vec!["127.0.0.1/32".parse().unwrap()]);
     let resolver = scripted(&[&["127.0.0.9", "::1", "127.0.0.1"]]);
     let egress =
-        Egress::with_resolver(policy, Arc::new(SystemClock::new()), &[], &resolver).unwrap();
+        Egress::with_resolver(policy, Arc::new(SystemClock::new()), &[], resolver).unwrap();
     let url = Url::parse(&format!("http://mixed.example:{}/", peer.address.port())).unwrap();
     assert_eq!(egress.send(post(url)).await.unwrap().status, 200);
     assert_eq!(peer.accepted(), 1);
@@ -198,7 +200,7 @@ async fn a_name_that_changes_to_an_inside_address_is_not_followed_there() {
     let policy = AddressPolicy::new(vec!["127.0.0.2/32".parse().unwrap()]);
     let resolver = scripted(&[&["127.0.0.2"], &["127.0.0.1"]]);
     let egress =
-        Egress::with_resolver(policy, Arc::new(SystemClock::new()), &[], &resolver).unwrap();
+        Egress::with_resolver(policy, Arc::new(SystemClock::new()), &[], resolver).unwrap();
     let url = Url::parse(&format!("http://rebind.example:{}/", peer.address.port())).unwrap();
     assert_eq!(egress.send(post(url.clone())).await.unwrap().status, 200);
     let error = egress.send(post(url)).await.unwrap_err();
@@ -218,7 +220,7 @@ async fn a_name_that_does_not_resolve_is_a_dns_failure() {
 
     let clock = Arc::new(SystemClock::new());
     let nothing = scripted(&[&[]]);
-    let egress = Egress::with_resolver(loopback(), clock, &[], &nothing).unwrap();
+    let egress = Egress::with_resolver(loopback(), clock, &[], nothing).unwrap();
     let url = Url::parse("https://empty.example/").unwrap();
     let error = egress.send(post(url)).await.unwrap_err();
     assert!(matches!(error, EgressError::Dns { .. }), "{error}");

@@ -262,34 +262,146 @@ async fn what_is_no_http_answer_is_a_protocol_failure() {
 }
 
 #[tokio::test]
-async fn a_flood_of_interim_answers_ends_at_the_deadline() {
+async fn a_head_may_be_large_but_not_as_large_as_it_likes() {
+    let head_of = |size: usize| {
+        let mut head = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nx-large: ".to_vec();
+        head.resize(size, b'a');
+        head.extend_from_slice(b"\r\n\r\n");
+        head
+    };
+    for (size, taken) in [(48 * 1_024, true), (400 * 1_024, false)] {
+        let head = head_of(size);
+        let peer = Peer::start(move |mut stream| {
+            let head = head.clone();
+            Box::pin(async move {
+                read_request(&mut stream).await;
+                // The other side may close before it has read all.
+                let _ = stream.write_all(&head).await;
+            })
+        })
+        .await;
+        match open_egress().send(post(peer.url("/"))).await {
+            Ok(answer) => assert!(taken && answer.headers["x-large"].len() > 48_000),
+            Err(EgressError::Protocol { .. }) => assert!(!taken),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn interim_answers_are_passed_over_but_a_flood_of_them_is_no_answer() {
+    const HINT: &[u8] = b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>\r\n\r\n";
+    let some = [&HINT.repeat(50)[..], b"HTTP/1.1 204 No Content\r\n\r\n"].concat();
+    let peer = Peer::answering(some.leak()).await;
+    let egress = open_egress();
+    for _ in 0..3 {
+        let answer = egress.send(post(peer.url("/"))).await.unwrap();
+        assert_eq!(answer.status, 204);
+    }
+    assert_eq!(peer.accepted(), 1, "each request has its own count");
+
     let (tell, mut told) = mpsc::unbounded_channel();
     let peer = Peer::start(move |mut stream| {
         let tell = tell.clone();
         Box::pin(async move {
             read_request(&mut stream).await;
-            let mut sent = 0_u32;
-            while stream
-                .write_all(b"HTTP/1.1 103 Early Hints\r\nx: y\r\n\r\n")
-                .await
-                .is_ok()
-            {
-                sent += 1;
-                if sent == 1_000 {
-                    tell.send(()).unwrap();
-                }
-            }
+            while stream.write_all(HINT).await.is_ok() {}
             tell.send(()).unwrap();
         })
     })
     .await;
-    let (egress, clock) = open_egress_by_hand();
-    let sending = send(&egress, post(peer.url("/")));
-    told.recv().await.unwrap();
-    clock.advance(Duration::from_secs(15));
-    let error = outcome(sending).await.unwrap_err();
-    assert!(matches!(error, EgressError::Timeout { .. }), "{error}");
+    // On a clock that stands still, so that nothing else can end it.
+    let (egress, _) = open_egress_by_hand();
+    let error = egress.send(post(peer.url("/"))).await.unwrap_err();
+    assert!(matches!(error, EgressError::Protocol { .. }), "{error}");
     told.recv().await.expect("the connection is dropped");
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_was_closed_costs_nothing() {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let peer = Peer::start(move |mut stream| {
+        let tell = tell.clone();
+        Box::pin(async move {
+            read_request(&mut stream).await;
+            let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
+            stream.write_all(answer).await.unwrap();
+            drop(stream);
+            tell.send(()).unwrap();
+        })
+    })
+    .await;
+    let egress = open_egress();
+    for count in 1..=20 {
+        assert_eq!(
+            egress.send(post(peer.url("/"))).await.unwrap().status,
+            204,
+            "request {count}"
+        );
+        told.recv().await.unwrap();
+    }
+    assert_eq!(peer.accepted(), 20);
+}
+
+#[tokio::test]
+async fn what_was_sent_is_not_repeated() {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let peer = Peer::start(move |mut stream| {
+        let tell = tell.clone();
+        Box::pin(async move {
+            read_request(&mut stream).await;
+            let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
+            stream.write_all(answer).await.unwrap();
+            // The second request is read, and gets no answer.
+            read_request(&mut stream).await;
+            tell.send(()).unwrap();
+        })
+    })
+    .await;
+    let egress = open_egress();
+    assert_eq!(egress.send(post(peer.url("/"))).await.unwrap().status, 204);
+    let error = egress.send(post(peer.url("/"))).await.unwrap_err();
+    assert!(matches!(error, EgressError::Protocol { .. }), "{error}");
+    told.recv().await.unwrap();
+    assert_eq!(peer.accepted(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_before_all_of_the_request_counts_and_ends_the_connection() {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let peer = Peer::start(move |mut stream| {
+        let tell = tell.clone();
+        Box::pin(async move {
+            let mut some = [0; 1_024];
+            stream.read_exact(&mut some).await.unwrap();
+            let answer = b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\n\r\n";
+            stream.write_all(answer).await.unwrap();
+            tell.send(()).unwrap();
+            // Held open until the other side closes; what it sent is never read.
+            tell.closed().await;
+        })
+    })
+    .await;
+    let egress = open_egress();
+    let large = Request {
+        body: Bytes::from(vec![b'x'; 32 << 20]),
+        ..post(peer.url("/"))
+    };
+    assert_eq!(egress.send(large).await.unwrap().status, 413);
+    told.recv().await.unwrap();
+    drop(egress);
+}
+
+#[tokio::test]
+async fn the_second_address_is_tried_when_the_first_refuses() {
+    let peer = Peer::answering(b"HTTP/1.1 204 No Content\r\n\r\n").await;
+    // Nobody listens at that port there.
+    let resolver = scripted(&[&["127.0.0.9", "127.0.0.1"]]);
+    let clock = Arc::new(SystemClock::new());
+    let egress = Egress::with_resolver(loopback(), clock, &[], resolver).unwrap();
+    let url = format!("http://two.example:{}/", peer.address.port());
+    let answer = egress.send(post(Url::parse(&url).unwrap())).await.unwrap();
+    assert_eq!(answer.status, 204);
 }
 
 #[tokio::test]

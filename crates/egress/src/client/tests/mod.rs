@@ -10,7 +10,6 @@ use std::{
     },
 };
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tidings_domain::{
     Timestamp,
     clock::{ManualClock, SystemClock},
@@ -23,6 +22,7 @@ use tokio::{
 };
 
 use super::*;
+use crate::resolver::Resolving;
 
 mod addresses;
 mod exchange;
@@ -168,9 +168,8 @@ fn scripted(answers: &[&[&str]]) -> Arc<dyn Resolve> {
 }
 
 impl Resolve for Scripted {
-    fn resolve(&self, _: Name) -> Resolving {
+    fn resolve<'a>(&'a self, _: &'a str) -> Resolving<'a> {
         let answer = self.0.lock().unwrap().pop().unwrap_or_default();
-        let addresses = answer.into_iter().map(|ip| SocketAddr::new(ip, 0));
-        Box::pin(std::future::ready(Ok(Box::new(addresses) as Addrs)))
+        Box::pin(std::future::ready(Ok(answer)))
     }
 }
