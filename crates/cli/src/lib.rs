@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | [`arguments`] | the command line |
 //! | [`serve`], [`demo`], [`emulator`] | what runs servers |
+//! | [`store`], [`mod@configuration`] | where everything is kept; the settings |
 //! | [`commands`] | the client commands: one folder a noun, one file a verb |
 //! | [`client`] | the management API, and how a server on the same machine is found |
 //! | [`receiver`] | a receiver of deliveries, and the check of their signatures |
@@ -24,6 +25,7 @@ pub mod address;
 pub mod arguments;
 pub mod client;
 pub mod commands;
+pub mod configuration;
 pub mod context;
 pub mod demo;
 pub mod emulator;
@@ -34,6 +36,7 @@ pub mod reference;
 pub mod secret_input;
 pub mod serve;
 pub mod signals;
+pub mod store;
 pub mod telemetry;
 
 use arguments::Arguments;

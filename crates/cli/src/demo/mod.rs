@@ -135,7 +135,7 @@ async fn show(stage: &mut Stage, context: &Context) -> Result<(), Failure> {
             gateway: &stage.gateway_url,
             emulator: &stage.emulator_url,
             receiver: &stage.receiver_url,
-            admin_key_file: &stage.admin_key_file(),
+            admin_key_file: &stage.admin_key_file,
         },
     )?;
     if !missing.is_empty() {

@@ -24,7 +24,7 @@ use crate::{
     exit::{Exit, Failure},
     output::Output,
     receiver::{Arrival, Receiver, SecretSlot},
-    serve::node::Node,
+    serve::node::{KEY_FILE, Node},
 };
 
 /// Everything that runs.
@@ -40,6 +40,9 @@ pub(super) struct Stage {
     pub(super) secret: SecretSlot,
     /// What the receiver got.
     pub(super) arrivals: mpsc::Receiver<Arrival>,
+    /// The file with the admin key.
+    pub(super) admin_key_file: PathBuf,
+    data_dir: PathBuf,
     node: Node,
     emulator: Emulator,
     tasks: TaskTracker,
@@ -80,13 +83,16 @@ impl Stage {
         let secret = receiver.secret_slot();
         tasks.spawn(receiver.run(stop.clone()));
 
+        let data_dir = folder.path().join("data");
         let node = Node::start(
-            configuration(folder.path().join("data")),
+            configuration(data_dir.clone()),
             &context.clock,
             &context.entropy,
         )
         .await?;
         Ok(Self {
+            admin_key_file: data_dir.join(KEY_FILE),
+            data_dir,
             gateway_url: format!("http://{}", node.address()),
             emulator_url,
             receiver_url,
@@ -100,14 +106,9 @@ impl Stage {
         })
     }
 
-    /// The file with the gateway's admin key.
-    pub(super) fn admin_key_file(&self) -> PathBuf {
-        self.node.admin_key_file()
-    }
-
     /// The management API with the admin key.
     pub(super) fn api(&self, context: &Context) -> Result<Client, Failure> {
-        let key = std::fs::read_to_string(self.admin_key_file())
+        let key = std::fs::read_to_string(&self.admin_key_file)
             .map_err(|error| cannot("read the admin key", &error))?;
         Client::new(
             url(&self.gateway_url)?,
@@ -164,7 +165,7 @@ impl Stage {
         output.line("")?;
         for line in [
             format!("export TIDINGS_URL={}", self.gateway_url),
-            format!("export TIDINGS_DATA_DIR={}", self.node.data_dir().display()),
+            format!("export TIDINGS_DATA_DIR={}", self.data_dir.display()),
             "tidings event list".to_owned(),
             "tidings delivery list".to_owned(),
         ] {
@@ -175,7 +176,7 @@ impl Stage {
         output.line(&format!("receiver        {}", self.receiver_url))?;
         Ok(output.line(&format!(
             "admin key       {}",
-            self.admin_key_file().display()
+            self.admin_key_file.display()
         ))?)
     }
 

@@ -1,9 +1,6 @@
 //! `tidings serve`.
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
+use std::{net::SocketAddr, path::Path};
 
 use clap::Args;
 use owo_colors::OwoColorize;
@@ -12,14 +9,15 @@ use tidings_domain::ids::EnvironmentId;
 
 use self::node::Node;
 use crate::{
+    configuration::flag,
     context::Context,
     exit::{Exit, Failure},
     output::Output,
     signals::Signals,
+    store::StoreArguments,
     telemetry,
 };
 
-mod config;
 pub(crate) mod node;
 
 /// What differs from the configuration's file and environment.
@@ -31,18 +29,15 @@ pub struct Serve {
     /// Under which URL Graph reaches this server: https, from outside
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
-    /// Where the database, the key file and the first admin key are [default: tidings-data]
-    #[arg(long, env = "TIDINGS_DATA_DIR", value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
-    /// The configuration [default: tidings.toml, if it is there]
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
     /// What is logged: error, warn, info, debug, trace, or directives such as `info,tidings_pipeline=debug`
     #[arg(long, value_name = "LEVEL")]
     pub log_level: Option<String>,
     /// How it is logged: text or json
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<String>,
+    /// Where everything is kept
+    #[command(flatten)]
+    pub store: StoreArguments,
 }
 
 /// The first line: what others script against.
@@ -50,13 +45,25 @@ pub struct Serve {
 struct First<'a> {
     listening: SocketAddr,
     environment_id: EnvironmentId,
-    admin_key_file: &'a Path,
+    /// Where the first admin key is; with PostgreSQL it is in no file of ours.
+    admin_key_file: Option<&'a Path>,
 }
 
 impl Serve {
     /// Runs the gateway until somebody asks it to stop. A second signal ends it at once.
     pub async fn run(&self, context: &Context) -> Result<(), Failure> {
-        let config = config::load(self, context)?;
+        let flags = [
+            flag("--listen", "server", "listen", self.listen.as_deref()),
+            flag(
+                "--public-url",
+                "server",
+                "public_url",
+                self.public_url.as_deref(),
+            ),
+            flag("--log-level", "log", "level", self.log_level.as_deref()),
+            flag("--log-format", "log", "format", self.log_format.as_deref()),
+        ];
+        let config = self.store.load(flags.into_iter().flatten(), context)?;
         telemetry::start(&config.log)?;
         let mut signals = Signals::listen()?;
         let needs_public_url = config.server.public_url.is_none();
@@ -89,14 +96,16 @@ fn tell(node: &Node, needs_public_url: bool, output: Output) -> Result<(), Failu
         return Ok(output.value(&First {
             listening: address,
             environment_id: node.environment(),
-            admin_key_file: &key_file,
+            admin_key_file: key_file.as_deref(),
         })?);
     }
     output.line(&format!(
         "Listening at {}",
         format!("http://{address}").bold()
     ))?;
-    output.line(&format!("The admin key is in {}", key_file.display()))?;
+    if let Some(file) = key_file {
+        output.line(&format!("The admin key is in {}", file.display()))?;
+    }
     if needs_public_url {
         output.line(
             "Graph cannot reach this address from outside: `--public-url https://…` says under which URL it can",

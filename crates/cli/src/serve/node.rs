@@ -8,35 +8,35 @@ use std::{
     sync::Arc,
 };
 
-use tidings_domain::{Clock, Entropy, config::Config, ids::EnvironmentId};
+use tidings_domain::{
+    Clock, Entropy, config::Config, environment::Environment, ids::EnvironmentId,
+};
 use tidings_egress::{AddressPolicy, Egress};
 use tidings_pipeline::{
     gateway::{Gateway, Parts},
     supervisor::Stopped,
 };
-use tidings_storage::{
-    Store,
-    sqlite::{SqliteOptions, SqliteStore},
-};
+use tidings_storage::Store;
 use tokio::net::TcpListener;
 use url::Url;
 
 use crate::{
     address::reachable,
     exit::{Exit, Failure},
+    store::{self, Opened},
 };
 
 /// Where clients on the same machine read the address listened on.
 const ADDRESS_FILE: &str = "server.addr";
 /// Where the first admin key is.
-const KEY_FILE: &str = "admin.key";
+pub(crate) const KEY_FILE: &str = "admin.key";
 
 /// A node that listens and works.
 #[derive(Debug)]
 pub(crate) struct Node {
     address: SocketAddr,
     environment: EnvironmentId,
-    data_dir: PathBuf,
+    data_dir: Option<PathBuf>,
     store: Arc<dyn Store>,
     gateway: Arc<Gateway>,
 }
@@ -54,17 +54,7 @@ impl Node {
                 .hint("is another program there? `--listen` chooses another address")
         })?;
         let address = listener.local_addr()?;
-        let data_dir = std::path::absolute(&config.store.data_dir)
-            .map_err(|error| cannot("use the data folder", &error))?;
-        let store = SqliteStore::open(SqliteOptions {
-            store: config.store.clone(),
-            ingest: config.ingest.clone(),
-            clock: Arc::clone(clock),
-            entropy: Arc::clone(entropy),
-        })
-        .await
-        .map_err(|error| cannot("open the store", &error))?;
-        let store: Arc<dyn Store> = Arc::new(store);
+        let Opened { store, data_dir } = store::open(&config, clock, entropy).await?;
         let egress = |allow: &[ipnet::IpNet]| {
             Egress::new(AddressPolicy::new(allow.to_vec()), Arc::clone(clock))
                 .map_err(|error| cannot("make an HTTP client", &error))
@@ -80,11 +70,14 @@ impl Node {
         })
         .await
         .map_err(|error| cannot("start the gateway", &error))?;
-        let environment = gateway
-            .manage
-            .first_start(&data_dir)
-            .await
-            .map_err(|error| cannot("prepare the data folder", &error))?;
+        let environment = match &data_dir {
+            Some(folder) => gateway
+                .manage
+                .first_start(folder)
+                .await
+                .map_err(|error| cannot("prepare the data folder", &error))?,
+            None => oldest_environment(&*store).await?,
+        };
         tidings_server::start(&gateway, listener);
         let node = Self {
             address,
@@ -108,21 +101,23 @@ impl Node {
         self.environment
     }
 
-    /// Its data folder, absolute.
-    pub(crate) fn data_dir(&self) -> &Path {
-        &self.data_dir
+    /// Its data folder, absolute, if it has one.
+    pub(crate) fn data_dir(&self) -> Option<&Path> {
+        self.data_dir.as_deref()
     }
 
-    /// The file with the admin key that was made at the first start.
-    pub(crate) fn admin_key_file(&self) -> PathBuf {
-        self.data_dir.join(KEY_FILE)
+    /// The file with the admin key that was made at the first start, if it was put into one.
+    pub(crate) fn admin_key_file(&self) -> Option<PathBuf> {
+        Some(self.data_dir()?.join(KEY_FILE))
     }
 
     /// Takes nothing new, lets what is under way finish within the configured time, and closes the store.
     pub(crate) async fn stop(&self) -> Stopped {
         // From here on another program may get the address, and is not to be sent the admin key. If the file cannot be
         // removed, nobody can read it either, or it was gone.
-        let _ = fs::remove_file(self.data_dir.join(ADDRESS_FILE));
+        if let Some(folder) = &self.data_dir {
+            let _ = fs::remove_file(folder.join(ADDRESS_FILE));
+        }
         let stopped = self.gateway.stop().await;
         self.store.close().await;
         stopped
@@ -130,10 +125,23 @@ impl Node {
 
     /// Whole or not at all: a client may read at any moment.
     fn write_address(&self) -> io::Result<()> {
-        let unfinished = self.data_dir.join(format!("{ADDRESS_FILE}.new"));
+        let Some(folder) = &self.data_dir else {
+            return Ok(());
+        };
+        let unfinished = folder.join(format!("{ADDRESS_FILE}.new"));
         fs::write(&unfinished, self.address.to_string())?;
-        fs::rename(&unfinished, self.data_dir.join(ADDRESS_FILE))
+        fs::rename(&unfinished, folder.join(ADDRESS_FILE))
     }
+}
+
+/// Whoever has prepared the database has made it.
+async fn oldest_environment(store: &dyn Store) -> Result<Environment, Failure> {
+    let environments = store.environments().await;
+    let environments = environments.map_err(|error| cannot("read the environments", &error))?;
+    environments.into_iter().next().ok_or_else(|| {
+        Failure::new(Exit::Failed, "the database has no environment yet")
+            .hint("`tidings migrate apply` makes it, and the first admin key")
+    })
 }
 
 /// Under which URL Graph reaches this node. Unset, only a Graph on this machine can.
