@@ -23,7 +23,8 @@ pub struct Lease {
 }
 
 impl Lease {
-    pub(crate) const fn new(shard: Shard, epoch: i64) -> Self {
+    /// The lease of `shard` since its owner changed for the `epoch`th time. For stores.
+    pub const fn new(shard: Shard, epoch: i64) -> Self {
         Self { shard, epoch }
     }
 
@@ -72,8 +73,8 @@ impl Holdings {
         Self(Inner::All)
     }
 
-    /// None yet; `clock` says when what [`Holdings::set`] gives has run out.
-    pub(crate) fn leased(clock: Arc<dyn Clock>) -> Self {
+    /// None yet; `clock` says when what [`Holdings::set`] gives has run out. For stores.
+    pub fn leased(clock: Arc<dyn Clock>) -> Self {
         Self(Inner::Leased(Arc::new(Leased {
             clock,
             state: RwLock::new(State {
@@ -84,8 +85,9 @@ impl Holdings {
         })))
     }
 
-    /// Replaces what is held; whether the shards are others than before.
-    pub(crate) fn set(&self, leases: impl IntoIterator<Item = Lease>, until: Duration) -> bool {
+    /// Replaces what is held; whether that is something else than a moment ago. What had run out was nothing. For
+    /// stores: only they know.
+    pub fn set(&self, leases: impl IntoIterator<Item = Lease>, until: Duration) -> bool {
         let Inner::Leased(leased) = &self.0 else {
             return false;
         };
@@ -99,7 +101,8 @@ impl Holdings {
             next.epochs[usize::from(lease.shard.get())] = lease.epoch;
         }
         let mut state = leased.state.write().unwrap_or_else(PoisonError::into_inner);
-        let changed = state.shards != next.shards || state.epochs != next.epochs;
+        let ran_out = leased.clock.monotonic() >= state.until && !next.shards.is_empty();
+        let changed = ran_out || state.shards != next.shards || state.epochs != next.epochs;
         *state = next;
         changed
     }
@@ -191,6 +194,8 @@ mod tests {
         clock.advance(Duration::from_secs(26));
         assert!(!holdings.may_act(shard(3)) && !holdings.covers(lease));
         assert!(holdings.shards().is_empty());
+        // Whoever looked meanwhile has forgotten the work: this is news, though the lease is the same.
+        assert!(holdings.set([lease], Duration::from_secs(60)));
     }
 
     #[test]
