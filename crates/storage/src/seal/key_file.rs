@@ -1,4 +1,5 @@
-//! The file that holds the sealing key: `{data_dir}/tidings.key`, readable by its owner alone.
+//! The file that holds the sealing key, readable by its owner alone: `{data_dir}/tidings.key`, or where the
+//! configuration says.
 
 use std::{
     fmt, fs,
@@ -20,6 +21,12 @@ const KEY_LEN: usize = 32;
 /// A key file that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
+    /// There is one already, and what it has sealed would be lost with it.
+    #[error("there is a file {} already: a key is never overwritten", .path.display())]
+    Exists {
+        /// Which file.
+        path: PathBuf,
+    },
     /// It is there, but not a key: one line, 16 hex digits, a blank, 32 bytes in base64.
     #[error("{} is no key file: put the right one back from a backup", .path.display())]
     Malformed {
@@ -43,14 +50,6 @@ pub struct SealingKey {
 }
 
 impl SealingKey {
-    /// A new key.
-    pub(crate) fn random(entropy: &dyn Entropy) -> Self {
-        Self {
-            id: KeyId(entropy.bytes()),
-            bytes: Zeroizing::new(entropy.bytes()),
-        }
-    }
-
     /// Its id.
     pub fn id(&self) -> KeyId {
         self.id
@@ -60,9 +59,39 @@ impl SealingKey {
         self.bytes.as_slice()
     }
 
+    /// Makes a new key in a file that must not be there yet. It is whole and on disk when this returns.
+    pub fn create_file(path: &Path, entropy: &dyn Entropy) -> Result<Self, KeyFileError> {
+        let key = Self::random(entropy);
+        let folder = match path.parent() {
+            Some(folder) if folder != Path::new("") => folder,
+            _ => Path::new("."),
+        };
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        let written = write_private(options, path, key.line().as_bytes())
+            .and_then(|()| fs::File::open(folder)?.sync_all());
+        match written {
+            Ok(()) => Ok(key),
+            Err(source) if source.kind() == io::ErrorKind::AlreadyExists => {
+                Err(KeyFileError::Exists {
+                    path: path.to_owned(),
+                })
+            }
+            Err(source) => Err(KeyFileError::Io {
+                path: path.to_owned(),
+                source,
+            }),
+        }
+    }
+
     /// Reads the key file of a data folder; `None` if there is none.
     pub fn read(data_dir: &Path) -> Result<Option<Self>, KeyFileError> {
-        let path = data_dir.join(FILE_NAME);
+        Self::read_file(&data_dir.join(FILE_NAME))
+    }
+
+    /// Reads a key file; `None` if there is none.
+    pub fn read_file(path: &Path) -> Result<Option<Self>, KeyFileError> {
+        let path = path.to_owned();
         match fs::read_to_string(&path).map(Zeroizing::new) {
             Ok(text) => Self::parse(&text)
                 .map(Some)
@@ -75,11 +104,21 @@ impl SealingKey {
         }
     }
 
+    /// A new key.
+    pub(crate) fn random(entropy: &dyn Entropy) -> Self {
+        Self {
+            id: KeyId(entropy.bytes()),
+            bytes: Zeroizing::new(entropy.bytes()),
+        }
+    }
+
     /// Writes the key file of a data folder that has none. It is whole and on disk when this returns.
     pub(crate) fn write(&self, data_dir: &Path) -> Result<(), KeyFileError> {
         let path = data_dir.join(FILE_NAME);
         let begun = data_dir.join("tidings.key.new");
-        let written = write_private(&begun, self.line().as_bytes())
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        let written = write_private(options, &begun, self.line().as_bytes())
             .and_then(|()| fs::rename(&begun, &path))
             .and_then(|()| fs::File::open(data_dir)?.sync_all());
         written.map_err(|source| KeyFileError::Io { path, source })
@@ -109,9 +148,7 @@ impl fmt::Debug for SealingKey {
     }
 }
 
-fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+fn write_private(mut options: fs::OpenOptions, path: &Path, content: &[u8]) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path)?;
@@ -142,6 +179,18 @@ mod tests {
                 .mode();
             assert_eq!(mode & 0o777, 0o600);
         }
+    }
+
+    #[test]
+    fn a_key_is_made_in_a_file_of_its_own_and_never_over_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sealing.key");
+        assert!(SealingKey::read_file(&path).unwrap().is_none());
+        let key = SealingKey::create_file(&path, &SeededEntropy::new(1)).unwrap();
+        let error = SealingKey::create_file(&path, &SeededEntropy::new(2)).unwrap_err();
+        assert!(matches!(error, KeyFileError::Exists { .. }), "{error}");
+        let read = SealingKey::read_file(&path).unwrap().unwrap();
+        assert_eq!((read.id(), read.bytes()), (key.id(), key.bytes()));
     }
 
     #[test]
