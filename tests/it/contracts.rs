@@ -10,9 +10,17 @@ use testkit::{
     emulator::Emulator,
     gateway::{Gateway, Settings},
     process::Process,
+    store::Store,
     wait,
 };
 use tokio::process::Command;
+
+testkit::on_both_stores!(
+    the_commands_of_the_main_path_answer_as_promised,
+    a_subscription_can_be_asked_for_and_deleted_at_graph_too,
+    exit_codes_tell_what_happened,
+    keys_open_what_their_scope_says,
+);
 
 fn text<'a>(value: &'a Value, member: &str) -> &'a str {
     let text = value[member].as_str();
@@ -33,9 +41,9 @@ struct Shell {
 }
 
 impl Shell {
-    async fn start() -> Self {
+    async fn start(store: Store) -> Self {
         let emulator = Emulator::start().await;
-        let gateway = Gateway::start(&Settings::new()).await;
+        let gateway = Gateway::start(&store.settings()).await;
         let cli = gateway.cli();
         let arguments = [
             "integration",
@@ -164,9 +172,8 @@ fn mode(path: &str) -> String {
     format!("{:o}", mode & 0o777)
 }
 
-#[tokio::test]
-async fn the_commands_of_the_main_path_answer_as_promised() {
-    let shell = Shell::start().await;
+async fn the_commands_of_the_main_path_answer_as_promised(store: Store) {
+    let shell = Shell::start(store).await;
     let integration = &shell.integration;
     assert_eq!(text(integration, "key"), "microsoft-oauth2-cc");
     let url = format!(
@@ -242,9 +249,8 @@ async fn the_commands_of_the_main_path_answer_as_promised() {
     }
 }
 
-#[tokio::test]
-async fn a_subscription_can_be_asked_for_and_deleted_at_graph_too() {
-    let shell = Shell::start().await;
+async fn a_subscription_can_be_asked_for_and_deleted_at_graph_too(store: Store) {
+    let shell = Shell::start(store).await;
     let connection = shell.connection(0).await;
     let subscription = shell.subscription(&connection).await;
     let tenant = &shell.emulator.tenants[0];
@@ -284,7 +290,7 @@ async fn a_subscription_can_be_asked_for_and_deleted_at_graph_too() {
 
 #[tokio::test]
 async fn a_secret_comes_from_a_flag_a_file_or_a_variable_and_the_help_warns_of_the_flag() {
-    let shell = Shell::start().await;
+    let shell = Shell::start(Store::Sqlite).await;
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("secret.txt");
     fs::write(&file, "from-a-file\n").expect("a file");
@@ -333,9 +339,8 @@ async fn a_secret_comes_from_a_flag_a_file_or_a_variable_and_the_help_warns_of_t
     );
 }
 
-#[tokio::test]
-async fn exit_codes_tell_what_happened() {
-    let shell = Shell::start().await;
+async fn exit_codes_tell_what_happened(store: Store) {
+    let shell = Shell::start(store).await;
     let code = async |arguments: &[&str]| shell.cli.run(arguments).await.code;
     assert_eq!(code(&["webhook", "list"]).await, 0);
     assert_eq!(code(&["webhook", "no-such-verb"]).await, 2);
@@ -374,9 +379,8 @@ async fn exit_codes_tell_what_happened() {
     assert_eq!(shell.cli.run_with_input(&wrong, "{}").await.code, 1);
 }
 
-#[tokio::test]
-async fn keys_open_what_their_scope_says() {
-    let shell = Shell::start().await;
+async fn keys_open_what_their_scope_says(store: Store) {
+    let shell = Shell::start(store).await;
     let key = shell
         .json(&["key", "create", "--name", "reader", "--scope", "read"])
         .await;
@@ -426,7 +430,7 @@ async fn a_configuration_that_is_wrong_is_refused_with_its_place() {
 
 #[tokio::test]
 async fn a_local_receiver_verifies_before_it_prints() {
-    let shell = Shell::start().await;
+    let shell = Shell::start(Store::Sqlite).await;
     let connection = shell.connection(0).await;
     let subscription = shell.subscription(&connection).await;
     let port = testkit::gateway::free_port();

@@ -7,10 +7,13 @@ use testkit::{
     fault_disk::{Fault, FaultDisk},
     gateway::{Gateway, Settings},
     receiver::{Answer, Receiver},
+    store::Store,
     wait,
     world::World,
 };
 use tokio::sync::watch;
+
+testkit::on_both_stores!(a_receiver_that_holds_its_answer_does_not_hold_the_store,);
 
 #[tokio::test]
 async fn below_the_disk_floor_nothing_new_is_taken_and_what_is_stored_is_still_delivered() {
@@ -247,9 +250,8 @@ async fn what_is_sealed_cannot_be_found_in_the_data_folder() {
     }
 }
 
-#[tokio::test]
-async fn a_receiver_that_holds_its_answer_does_not_hold_the_store() {
-    let world = World::start().await;
+async fn a_receiver_that_holds_its_answer_does_not_hold_the_store(store: Store) {
+    let world = World::start_on(store).await;
     let (release, released) = watch::channel(false);
     let receiver = Receiver::answering(move |_| Answer::held(released.clone())).await;
     let connected = world.connect_calendar(&world.emulator.tenants[0]).await;

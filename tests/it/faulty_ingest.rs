@@ -8,6 +8,7 @@ use testkit::{
     gateway::Settings,
     raw,
     receiver::Receiver,
+    store::Store,
     wait,
     world::{Connected, World},
 };
@@ -16,6 +17,14 @@ use tokio::{
     net::TcpStream,
     task::JoinSet,
 };
+
+testkit::on_both_stores!(
+    a_body_that_is_too_large_is_refused_and_nothing_of_it_is_stored,
+    what_is_no_collection_is_refused_and_harms_nothing,
+    of_a_hundred_equal_notifications_at_once_one_leads_to_a_delivery,
+    one_item_that_cannot_be_read_does_not_keep_the_others_out,
+    a_path_that_leads_nowhere_is_not_found,
+);
 
 async fn connected_world(settings: &Settings) -> (Arc<World>, Connected, Receiver) {
     let world = World::start_with(settings).await;
@@ -74,9 +83,10 @@ async fn clients_that_never_finish_are_closed_and_hinder_nobody() {
     receiver.wait_for(20).await;
 }
 
-#[tokio::test]
-async fn a_body_that_is_too_large_is_refused_and_nothing_of_it_is_stored() {
-    let settings = Settings::new().with("TIDINGS__INGEST__MAX_BODY_BYTES", "100000");
+async fn a_body_that_is_too_large_is_refused_and_nothing_of_it_is_stored(store: Store) {
+    let settings = store
+        .settings()
+        .with("TIDINGS__INGEST__MAX_BODY_BYTES", "100000");
     let (world, connected, receiver) = connected_world(&settings).await;
     // Not so large that not even the rest is read and thrown away: then a sender may find its connection reset.
     let items = (0..300).map(|number| connected.subscribed.deleted(&format!("large-{number}")));
@@ -109,9 +119,8 @@ async fn a_body_that_is_too_large_is_refused_and_nothing_of_it_is_stored() {
     assert_eq!(receiver.count(), 1);
 }
 
-#[tokio::test]
-async fn what_is_no_collection_is_refused_and_harms_nothing() {
-    let (world, connected, receiver) = connected_world(&Settings::new()).await;
+async fn what_is_no_collection_is_refused_and_harms_nothing(store: Store) {
+    let (world, connected, receiver) = connected_world(&store.settings()).await;
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
     let refused: [&[u8]; 8] = [
         b"",
@@ -160,9 +169,8 @@ async fn what_is_no_collection_is_refused_and_harms_nothing() {
     world.api.get("/v1/environments").await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_a_hundred_equal_notifications_at_once_one_leads_to_a_delivery() {
-    let (world, connected, receiver) = connected_world(&Settings::new()).await;
+async fn of_a_hundred_equal_notifications_at_once_one_leads_to_a_delivery(store: Store) {
+    let (world, connected, receiver) = connected_world(&store.settings()).await;
     let body = collection([connected.subscribed.deleted("the-same")]);
     let mut posts = JoinSet::new();
     for _ in 0..100 {
@@ -203,9 +211,8 @@ async fn what_was_refused_with_503_is_taken_when_it_comes_again() {
     assert_eq!(duplicates.len(), 1);
 }
 
-#[tokio::test]
-async fn one_item_that_cannot_be_read_does_not_keep_the_others_out() {
-    let (world, connected, receiver) = connected_world(&Settings::new()).await;
+async fn one_item_that_cannot_be_read_does_not_keep_the_others_out(store: Store) {
+    let (world, connected, receiver) = connected_world(&store.settings()).await;
     let mut items: Vec<_> = (0..999)
         .map(|number| connected.subscribed.deleted(&format!("good-{number}")))
         .collect();
@@ -218,9 +225,8 @@ async fn one_item_that_cannot_be_read_does_not_keep_the_others_out() {
     assert_eq!(malformed.len(), 1, "the bad one can be seen");
 }
 
-#[tokio::test]
-async fn a_path_that_leads_nowhere_is_not_found() {
-    let world = World::start().await;
+async fn a_path_that_leads_nowhere_is_not_found(store: Store) {
+    let world = World::start_on(store).await;
     let address: SocketAddr = world.gateway.address();
     let own = world.gateway.environment();
     for path in [

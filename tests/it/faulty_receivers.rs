@@ -5,9 +5,24 @@ use testkit::{
     collection::collection,
     gateway::Settings,
     receiver::{Answer, Receiver},
+    store::Store,
     wait,
     world::{Connected, World},
 };
+
+testkit::on_both_stores!(
+    a_cut_connection_is_a_failed_attempt_and_is_tried_again,
+    a_receiver_that_says_yes_and_then_breaks_off_has_said_yes,
+    a_receiver_that_was_down_gets_everything_and_the_others_do_not_wait,
+    a_receiver_that_hangs_costs_an_attempt_its_time_limit_and_the_others_nothing,
+    a_body_that_drips_or_never_ends_is_cut_at_the_limits,
+    a_redirect_is_not_followed,
+    an_address_that_is_not_opened_is_not_called,
+    gone_disables_the_webhook_and_holds_its_deliveries_until_it_is_enabled,
+    retry_after_is_kept_in_every_form_and_never_believed_blindly,
+    answers_that_are_no_http_are_failed_attempts_and_harm_nothing,
+    a_dead_delivery_can_be_sent_again,
+);
 
 async fn connected_world(settings: &Settings) -> (World, Connected) {
     let world = World::start_with(settings).await;
@@ -49,9 +64,8 @@ fn is_delivered(delivery: &Value) -> bool {
     delivery["state"] == "delivered"
 }
 
-#[tokio::test]
-async fn a_cut_connection_is_a_failed_attempt_and_is_tried_again() {
-    let (world, connected) = connected_world(&Settings::new().with_quick_retries()).await;
+async fn a_cut_connection_is_a_failed_attempt_and_is_tried_again(store: Store) {
+    let (world, connected) = connected_world(&store.settings().with_quick_retries()).await;
     let mut receiver = Receiver::answering(|_| Answer::reset_at_once()).await;
     let (webhook, _) = world.webhook(&receiver.url(), &[]).await;
     notify(&world, &connected, "cut").await;
@@ -70,9 +84,8 @@ async fn a_cut_connection_is_a_failed_attempt_and_is_tried_again() {
     assert!(last.attempt() > first.attempt());
 }
 
-#[tokio::test]
-async fn a_receiver_that_says_yes_and_then_breaks_off_has_said_yes() {
-    let (world, connected) = connected_world(&Settings::new().with_quick_retries()).await;
+async fn a_receiver_that_says_yes_and_then_breaks_off_has_said_yes(store: Store) {
+    let (world, connected) = connected_world(&store.settings().with_quick_retries()).await;
     let receiver = Receiver::answering(|_| Answer::reset()).await;
     let (webhook, _) = world.webhook(&receiver.url(), &[]).await;
     notify(&world, &connected, "yes").await;
@@ -81,9 +94,8 @@ async fn a_receiver_that_says_yes_and_then_breaks_off_has_said_yes() {
     assert_eq!(receiver.count(), 1);
 }
 
-#[tokio::test]
-async fn a_receiver_that_was_down_gets_everything_and_the_others_do_not_wait() {
-    let (world, connected) = connected_world(&Settings::new().with_quick_retries()).await;
+async fn a_receiver_that_was_down_gets_everything_and_the_others_do_not_wait(store: Store) {
+    let (world, connected) = connected_world(&store.settings().with_quick_retries()).await;
     let mut down = Receiver::start().await;
     let healthy = Receiver::start().await;
     let (webhook, _) = world.webhook(&down.url(), &[]).await;
@@ -112,9 +124,10 @@ async fn a_receiver_that_was_down_gets_everything_and_the_others_do_not_wait() {
     assert_eq!(items, expected);
 }
 
-#[tokio::test]
-async fn a_receiver_that_hangs_costs_an_attempt_its_time_limit_and_the_others_nothing() {
-    let settings = Settings::new().with("TIDINGS__DELIVER__TIMEOUT", "\"2s\"");
+async fn a_receiver_that_hangs_costs_an_attempt_its_time_limit_and_the_others_nothing(
+    store: Store,
+) {
+    let settings = store.settings().with("TIDINGS__DELIVER__TIMEOUT", "\"2s\"");
     let (world, connected) = connected_world(&settings).await;
     let hung = Receiver::answering(|_| Answer::hang()).await;
     let (webhook, _) = world.webhook(&hung.url(), &[]).await;
@@ -134,9 +147,8 @@ async fn a_receiver_that_hangs_costs_an_attempt_its_time_limit_and_the_others_no
     assert!(!is_delivered(&failed));
 }
 
-#[tokio::test]
-async fn a_body_that_drips_or_never_ends_is_cut_at_the_limits() {
-    let settings = Settings::new().with("TIDINGS__DELIVER__TIMEOUT", "\"2s\"");
+async fn a_body_that_drips_or_never_ends_is_cut_at_the_limits(store: Store) {
+    let settings = store.settings().with("TIDINGS__DELIVER__TIMEOUT", "\"2s\"");
     let (world, connected) = connected_world(&settings).await;
     for answer in [Answer::drip(), Answer::endless()] {
         let shown = format!("{answer:?}");
@@ -165,9 +177,8 @@ async fn a_body_that_drips_or_never_ends_is_cut_at_the_limits() {
     }
 }
 
-#[tokio::test]
-async fn a_redirect_is_not_followed() {
-    let (world, connected) = connected_world(&Settings::new()).await;
+async fn a_redirect_is_not_followed(store: Store) {
+    let (world, connected) = connected_world(&store.settings()).await;
     let guarded = Receiver::start().await;
     for status in [301, 302, 307, 308] {
         let target = guarded.url();
@@ -191,9 +202,8 @@ async fn a_redirect_is_not_followed() {
     assert_eq!(guarded.count(), 0, "a redirect was followed");
 }
 
-#[tokio::test]
-async fn an_address_that_is_not_opened_is_not_called() {
-    let settings = Settings::new().with("TIDINGS__EGRESS__ALLOW", "[]");
+async fn an_address_that_is_not_opened_is_not_called(store: Store) {
+    let settings = store.settings().with("TIDINGS__EGRESS__ALLOW", "[]");
     let (world, connected) = connected_world(&settings).await;
     let guarded = Receiver::start().await;
     // Refused when it is made, or at each attempt: either way nobody is called.
@@ -218,9 +228,8 @@ async fn an_address_that_is_not_opened_is_not_called() {
     assert_eq!(guarded.count(), 0);
 }
 
-#[tokio::test]
-async fn gone_disables_the_webhook_and_holds_its_deliveries_until_it_is_enabled() {
-    let (world, connected) = connected_world(&Settings::new().with_quick_retries()).await;
+async fn gone_disables_the_webhook_and_holds_its_deliveries_until_it_is_enabled(store: Store) {
+    let (world, connected) = connected_world(&store.settings().with_quick_retries()).await;
     let mut receiver = Receiver::answering(|_| Answer::status(410)).await;
     let (webhook, _) = world.webhook(&receiver.url(), &[]).await;
     notify(&world, &connected, "gone").await;
@@ -260,8 +269,7 @@ async fn gone_disables_the_webhook_and_holds_its_deliveries_until_it_is_enabled(
     assert_eq!(items, ["gone", "meanwhile"]);
 }
 
-#[tokio::test]
-async fn retry_after_is_kept_in_every_form_and_never_believed_blindly() {
+async fn retry_after_is_kept_in_every_form_and_never_believed_blindly(store: Store) {
     // (header, whether it makes the next attempt later than the schedule's 1 s)
     let cases = [
         ("20", true),
@@ -272,7 +280,9 @@ async fn retry_after_is_kept_in_every_form_and_never_believed_blindly() {
         ("Sun, 06 Nov 1994 08:49:37 GMT", false),
         ("99999999999999999999", true),
     ];
-    let settings = Settings::new().with("TIDINGS__DELIVER__RETRY_SCHEDULE", r#"["1s","1s","1s"]"#);
+    let settings = store
+        .settings()
+        .with("TIDINGS__DELIVER__RETRY_SCHEDULE", r#"["1s","1s","1s"]"#);
     let (world, connected) = connected_world(&settings).await;
     for (number, (header, later)) in cases.into_iter().enumerate() {
         for status in [429, 503] {
@@ -314,9 +324,8 @@ fn time(value: &Value) -> i64 {
     time.as_millis()
 }
 
-#[tokio::test]
-async fn answers_that_are_no_http_are_failed_attempts_and_harm_nothing() {
-    let (world, connected) = connected_world(&Settings::new().with_quick_retries()).await;
+async fn answers_that_are_no_http_are_failed_attempts_and_harm_nothing(store: Store) {
+    let (world, connected) = connected_world(&store.settings().with_quick_retries()).await;
     let huge = format!(
         "HTTP/1.1 200 OK\r\nx-huge: {}\r\n\r\n",
         "x".repeat(4 * 1024 * 1024)
@@ -374,9 +383,10 @@ async fn a_flood_of_interim_answers_does_not_go_on_for_ever() {
     delivery(&world, &webhook, "a delivery", is_delivered).await;
 }
 
-#[tokio::test]
-async fn a_dead_delivery_can_be_sent_again() {
-    let settings = Settings::new().with("TIDINGS__DELIVER__RETRY_SCHEDULE", r#"["50ms"]"#);
+async fn a_dead_delivery_can_be_sent_again(store: Store) {
+    let settings = store
+        .settings()
+        .with("TIDINGS__DELIVER__RETRY_SCHEDULE", r#"["50ms"]"#);
     let (world, connected) = connected_world(&settings).await;
     let receiver = Receiver::answering(|_| Answer::status(500)).await;
     let (webhook, _) = world.webhook(&receiver.url(), &[]).await;

@@ -8,9 +8,16 @@ use testkit::{
     api::Api,
     collection::collection,
     receiver::{Delivery, Receiver},
+    store::Store,
     wait,
     world::{EVENT_TRIGGERS, World, id},
 };
+
+testkit::on_both_stores!(
+    of_five_items_in_one_post_exactly_the_right_ones_reach_exactly_the_right_webhooks,
+    nothing_of_one_environment_reaches_another,
+    an_item_of_a_hand_made_subscription_only_makes_us_look,
+);
 
 /// What has arrived, by the item's name, and that it is of the connection it should be of.
 fn arrived(receiver: &Receiver) -> Vec<String> {
@@ -38,9 +45,10 @@ async fn verdicts(world: &World) -> BTreeMap<String, usize> {
     counts
 }
 
-#[tokio::test]
-async fn of_five_items_in_one_post_exactly_the_right_ones_reach_exactly_the_right_webhooks() {
-    let world = World::start().await;
+async fn of_five_items_in_one_post_exactly_the_right_ones_reach_exactly_the_right_webhooks(
+    store: Store,
+) {
+    let world = World::start_on(store).await;
     let tenants = world.emulator.tenants.clone();
     let first = world.connect_calendar(&tenants[0]).await;
     let second = world.connect_calendar(&tenants[1]).await;
@@ -124,9 +132,8 @@ async fn of_five_items_in_one_post_exactly_the_right_ones_reach_exactly_the_righ
     }
 }
 
-#[tokio::test]
-async fn nothing_of_one_environment_reaches_another() {
-    let world = World::start().await;
+async fn nothing_of_one_environment_reaches_another(store: Store) {
+    let world = World::start_on(store).await;
     let tenant = world.emulator.tenants[0].clone();
     let connected = world.connect_calendar(&tenant).await;
     let own = Receiver::start().await;
@@ -196,9 +203,8 @@ async fn nothing_of_one_environment_reaches_another() {
     assert_eq!(arrived(&own), ["of-the-first"]);
 }
 
-#[tokio::test]
-async fn an_item_of_a_hand_made_subscription_only_makes_us_look() {
-    let world = World::start().await;
+async fn an_item_of_a_hand_made_subscription_only_makes_us_look(store: Store) {
+    let world = World::start_on(store).await;
     let tenant = world.emulator.tenants[0].clone();
     world.connect(&tenant).await;
     let mut receiver = Receiver::start().await;

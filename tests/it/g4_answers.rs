@@ -9,10 +9,16 @@ use testkit::{
     load::Load,
     raw::{self, RawAnswer},
     receiver::Receiver,
+    store::Store,
     wait,
     world::World,
 };
 use url::Url;
+
+testkit::on_both_stores!(
+    the_handshake_is_answered_byte_for_byte,
+    the_handshake_is_answered_under_full_load,
+);
 
 /// Graph counts an answer over 10 s as none. The promise is 3 s; a busy machine that builds something beside the test
 /// must not fail it, so this is what is asserted and the rest is printed.
@@ -70,9 +76,8 @@ async fn handshakes(notification_url: &Url) -> Duration {
     slowest
 }
 
-#[tokio::test]
-async fn the_handshake_is_answered_byte_for_byte() {
-    let world = World::start().await;
+async fn the_handshake_is_answered_byte_for_byte(store: Store) {
+    let world = World::start_on(store).await;
     handshakes(&world.notification_url).await;
 
     // Graph may ask before the integration exists, and a token may hold anything.
@@ -86,9 +91,8 @@ async fn the_handshake_is_answered_byte_for_byte() {
     assert_eq!(String::from_utf8_lossy(&answer.body), "<script>ü& x+y");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_handshake_is_answered_under_full_load() {
-    let world = World::start().await;
+async fn the_handshake_is_answered_under_full_load(store: Store) {
+    let world = World::start_on(store).await;
     let connected = world.connect_calendar(&world.emulator.tenants[0]).await;
     let load = Load::start(&world.notification_url, &connected.subscribed, 64, 10);
     load.acknowledges(100).await;

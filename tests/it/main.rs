@@ -1,6 +1,7 @@
 //! The end-to-end tests: one binary, since each further one costs a link of everything. A module for each promise.
 #![expect(clippy::print_stdout, reason = "tests show what they measured")]
 
+mod cluster;
 mod contracts;
 mod demo;
 mod faulty_disk;
@@ -11,6 +12,7 @@ mod g1_power_cut;
 mod g1_receiver_answered;
 mod g2_g3_tenants;
 mod g4_answers;
+mod postgres;
 mod signatures;
 mod stopping;
 mod the_disk_itself;

@@ -11,9 +11,13 @@ use serde_json::json;
 use testkit::{
     cli::Cli,
     receiver::{Delivery, Receiver},
-    signature, tool,
+    signature,
+    store::Store,
+    tool,
     world::World,
 };
+
+testkit::on_both_stores!(a_delivery_has_the_promised_headers_and_body,);
 
 /// A real delivery with what it was signed with, and its body in a file.
 struct Signed {
@@ -24,8 +28,8 @@ struct Signed {
 
 impl Signed {
     /// Of an event with text beyond ASCII, fetched from the emulator.
-    async fn new() -> Self {
-        let world = World::start().await;
+    async fn new(store: Store) -> Self {
+        let world = World::start_on(store).await;
         let mut receiver = Receiver::start().await;
         let tenant = world.emulator.tenants[0].clone();
         world.connect_calendar(&tenant).await;
@@ -71,9 +75,8 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-#[tokio::test]
-async fn a_delivery_has_the_promised_headers_and_body() {
-    let signed = Signed::new().await;
+async fn a_delivery_has_the_promised_headers_and_body(store: Store) {
+    let signed = Signed::new(store).await;
     assert_eq!(signature::check(&signed.delivery, &signed.secret), Ok(()));
     assert_eq!(signed.header("content-type"), "application/json");
     assert!(signed.header("user-agent").starts_with("tidings/"));
@@ -106,7 +109,7 @@ async fn openssl_agrees_with_the_plain_signature() {
         tool::skip("signatures", "openssl is missing");
         return;
     };
-    let signed = Signed::new().await;
+    let signed = Signed::new(Store::Sqlite).await;
     let output = Command::new(openssl)
         .args(["dgst", "-sha256", "-r", "-hmac", &signed.secret])
         .arg(signed.body())
@@ -126,7 +129,7 @@ async fn the_official_library_of_another_language_agrees() {
         );
         return;
     };
-    let signed = Signed::new().await;
+    let signed = Signed::new(Store::Sqlite).await;
     let verdict = |secret: &str, body: &Path, id: &str| {
         let script = "\
 import sys
@@ -168,7 +171,7 @@ except WebhookVerificationError as error:
 
 #[tokio::test]
 async fn the_verify_command_agrees_and_says_what_is_wrong() {
-    let signed = Signed::new().await;
+    let signed = Signed::new(Store::Sqlite).await;
     let cli = Cli::new();
     let body = signed.body();
     let body = body.to_str().expect("UTF-8");

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use testkit::{checker, gateway::Settings, load::Load, receiver::Receiver, wait, world::World};
+use testkit::{checker, load::Load, receiver::Receiver, store::Store, wait, world::World};
 use tidings_domain::Entropy;
 
 use crate::g1_nothing_lost::{dice, rounds};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stop_under_load_loses_nothing_and_repeats_nothing() {
-    let mut world = World::start_with(&Settings::new().with_quick_retries()).await;
+testkit::on_both_stores!(a_stop_under_load_loses_nothing_and_repeats_nothing,);
+
+async fn a_stop_under_load_loses_nothing_and_repeats_nothing(store: Store) {
+    let mut world = World::start_with(&store.settings().with_quick_retries()).await;
     let receiver = Receiver::start().await;
     let connected = world.connect_calendar(&world.emulator.tenants[0]).await;
     let (_, secret) = world.webhook(&receiver.url(), &[]).await;

@@ -89,12 +89,18 @@ pub(crate) fn command() -> Command {
     cleaned(Command::new(binary::tidings()))
 }
 
-pub(crate) fn cleaned(mut command: Command) -> Command {
+pub(crate) fn cleaned(command: Command) -> Command {
+    let mut command = Command::from(clean(command.into_std()));
+    command.kill_on_drop(true);
+    command
+}
+
+/// The same command without the variables that Tidings reads.
+pub(crate) fn clean(mut command: std::process::Command) -> std::process::Command {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("TIDINGS_") {
             command.env_remove(name);
         }
     }
-    command.kill_on_drop(true);
     command
 }

@@ -21,6 +21,13 @@ impl Subscribed {
         self.changed("deleted", item)
     }
 
+    /// The same for the `time`th time, told apart by its id.
+    pub fn deleted_again(&self, item: &str, time: u32) -> Value {
+        let mut notification = self.deleted(item);
+        notification["id"] = json!(format!("n-{item}-{time}"));
+        notification
+    }
+
     /// The notification of a change to an event of the calendar.
     pub fn changed(&self, change_type: &str, item: &str) -> Value {
         let resource = format!("Users/{}/Events/{item}", self.user_id);

@@ -19,13 +19,17 @@ use tokio::process::Command;
 use url::Url;
 
 use crate::{
-    api::Api,
+    api::{Api, Http},
     binary,
     cli::{self, Cli},
+    database::Database,
     fault_disk::FaultDisk,
     process::Process,
     wait,
 };
+
+/// Into how many shards all work is divided.
+const SHARDS: i64 = 64;
 
 /// How a gateway is to be started.
 #[derive(Clone, Debug)]
@@ -36,6 +40,9 @@ pub struct Settings {
     variables: Vec<(String, String)>,
     before: Vec<OsString>,
     disk: Option<FaultDisk>,
+    database: Option<Arc<Database>>,
+    nodes: usize,
+    public_url: Option<Url>,
 }
 
 impl Default for Settings {
@@ -55,6 +62,9 @@ impl Settings {
             variables: Vec::new(),
             before: Vec::new(),
             disk: None,
+            database: None,
+            nodes: 1,
+            public_url: None,
         };
         settings
             .with("TIDINGS__EGRESS__ALLOW", r#"["127.0.0.0/8"]"#)
@@ -103,6 +113,37 @@ impl Settings {
         self
     }
 
+    /// On a PostgreSQL. What a node works on goes to others after three seconds without a sign of it.
+    #[must_use]
+    pub fn on_database(mut self, database: &Arc<Database>) -> Self {
+        self.database = Some(Arc::clone(database));
+        self.with("TIDINGS__POSTGRES__LEASE", "3s")
+    }
+
+    /// So many gateways of this kind, behind one address.
+    #[must_use]
+    pub fn times(mut self, nodes: usize) -> Self {
+        self.nodes = nodes;
+        self
+    }
+
+    /// Reached by Graph under a URL that is not its own.
+    #[must_use]
+    pub fn behind(mut self, public_url: Url) -> Self {
+        self.public_url = Some(public_url);
+        self
+    }
+
+    /// How many gateways there are to be.
+    pub fn nodes(&self) -> usize {
+        self.nodes
+    }
+
+    /// The PostgreSQL it is on, if it is on one.
+    pub fn database(&self) -> Option<&Arc<Database>> {
+        self.database.as_ref()
+    }
+
     /// Its data folder.
     pub fn data_dir(&self) -> PathBuf {
         match (&self.disk, &self.elsewhere) {
@@ -128,12 +169,18 @@ impl Settings {
             }
         };
         let mut command = cli::cleaned(program);
+        let public_url = self.public_url.clone().unwrap_or_else(|| self.url());
         command
             .args(["serve", "--json", "--listen"])
             .arg(format!("127.0.0.1:{}", self.port))
-            .args(["--public-url", self.url().as_str(), "--data-dir"])
-            .arg(self.data_dir())
+            .args(["--public-url", public_url.as_str()])
             .envs(self.variables.iter().map(|(name, value)| (name, value)));
+        match &self.database {
+            Some(database) => command
+                .envs(database.variables())
+                .env("TIDINGS__POSTGRES__NODE", format!("node-{}", self.port)),
+            None => command.arg("--data-dir").arg(self.data_dir()),
+        };
         if let Some(disk) = &self.disk {
             command.envs(disk.variables());
         }
@@ -184,8 +231,11 @@ impl Gateway {
         id.unwrap_or_else(|| panic!("no environment_id: {}", self.line))
     }
 
-    /// The admin key made at first start.
+    /// The admin key made at first start, or when the database was prepared.
     pub fn admin_key(&self) -> String {
+        if let Some(database) = &self.settings.database {
+            return database.admin_key().to_owned();
+        }
         let file = self.line["admin_key_file"].as_str();
         let file = file.unwrap_or_else(|| panic!("no admin_key_file: {}", self.line));
         let key = fs::read_to_string(file)
@@ -198,16 +248,39 @@ impl Gateway {
         Api::new(self.url(), self.admin_key())
     }
 
-    /// A shell that knows where the gateway is and where its data folder is, and no key.
+    /// A shell that knows where the gateway is; with SQLite where its data folder is, and no key; with PostgreSQL the
+    /// admin key.
     pub fn cli(&self) -> Cli {
-        Cli::new()
-            .with("TIDINGS_URL", self.url().as_str().trim_end_matches('/'))
-            .with("TIDINGS_DATA_DIR", self.data_dir().to_str().expect("UTF-8"))
+        let url = self.url();
+        let cli = Cli::new().with("TIDINGS_URL", url.as_str().trim_end_matches('/'));
+        match &self.settings.database {
+            Some(database) => cli.with("TIDINGS_API_KEY", database.admin_key()),
+            None => cli.with("TIDINGS_DATA_DIR", self.data_dir().to_str().expect("UTF-8")),
+        }
+    }
+
+    /// What it counts under this name, all series of it added up; `None` if there is none.
+    pub async fn metric(&self, name: &str) -> Option<i64> {
+        let url = self.url().join("metrics").expect("a URL");
+        let answer = Http::new().send("GET", url, &[], Vec::new()).await;
+        let text = answer.text();
+        let values = text.lines().filter_map(|line| {
+            let rest = line.strip_prefix(name)?;
+            let (labels, value) = rest.rsplit_once(' ')?;
+            let own = labels.is_empty() || labels.starts_with('{');
+            own.then(|| value.parse::<i64>().ok()).flatten()
+        });
+        values.reduce(|sum, value| sum + value)
     }
 
     /// Its data folder.
     pub fn data_dir(&self) -> PathBuf {
         self.settings.data_dir()
+    }
+
+    /// The PostgreSQL it is on, if it is on one.
+    pub fn database(&self) -> Option<&Database> {
+        self.settings.database().map(|database| &**database)
     }
 
     /// SIGKILL.
@@ -232,6 +305,25 @@ impl Gateway {
     pub fn change(&mut self, change: impl FnOnce(Settings) -> Settings) {
         self.settings = change(self.settings.clone());
     }
+}
+
+/// Waits until these gateways hold all shards among them, and each some; gives how long that took.
+pub async fn share_the_work(gateways: &[&Gateway]) -> Duration {
+    let started = wait::now();
+    wait::until("all shards to be held", || async {
+        let mut sum = 0;
+        for gateway in gateways {
+            let held = gateway.metric("tidings_nodes_shards_held").await?;
+            if held == 0 {
+                return None;
+            }
+            sum += held;
+        }
+        // While a shard changes hands nobody may hold it, but never two.
+        (sum == SHARDS).then_some(())
+    })
+    .await;
+    wait::now().saturating_sub(started)
 }
 
 /// Whether a data folder holds nothing that `text` appears in: a secret, a token.

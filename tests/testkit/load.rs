@@ -26,6 +26,9 @@ use crate::{
 /// Between two tries to connect to a server that is not there.
 const RECONNECT: Duration = Duration::from_millis(10);
 
+/// After so long Graph gives an answer up.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// What was sent and what was answered so far.
 #[derive(Clone, Debug, Default)]
 pub struct Log {
@@ -43,6 +46,7 @@ struct Shared {
     url: Url,
     subscribed: Subscribed,
     per_post: u64,
+    pace: Duration,
     next: AtomicU64,
     stop: AtomicBool,
     log: Mutex<Log>,
@@ -63,6 +67,23 @@ impl Load {
         connections: usize,
         per_post: u64,
     ) -> Self {
+        Self::paced(
+            notification_url,
+            subscribed,
+            connections,
+            per_post,
+            Duration::ZERO,
+        )
+    }
+
+    /// The same, each connection with a pause of `pace` after each answer.
+    pub fn paced(
+        notification_url: &Url,
+        subscribed: &Subscribed,
+        connections: usize,
+        per_post: u64,
+        pace: Duration,
+    ) -> Self {
         let address = notification_url
             .socket_addrs(|| None)
             .expect("a notification URL with an address")[0];
@@ -71,6 +92,7 @@ impl Load {
             url: notification_url.clone(),
             subscribed: subscribed.clone(),
             per_post,
+            pace,
             next: AtomicU64::new(0),
             stop: AtomicBool::new(false),
             log: Mutex::default(),
@@ -96,6 +118,28 @@ impl Load {
         let what = format!("{goal} acknowledged items");
         wait::until(&what, || async {
             (self.acknowledged() >= goal).then_some(())
+        })
+        .await;
+    }
+
+    /// The slowest answer since this was last asked, or since the beginning; one that never came counts as ten seconds.
+    pub fn take_slowest(&self) -> Duration {
+        std::mem::take(&mut self.shared.log().slowest)
+    }
+
+    /// How many answers with this status there were so far.
+    pub fn answers(&self, status: u16) -> u64 {
+        let log = self.shared.log();
+        let found = log.statuses.iter().find(|(own, _)| *own == status);
+        found.map_or(0, |(_, count)| *count)
+    }
+
+    /// Waits until there are `more` answers with this status than now.
+    pub async fn is_answered(&self, status: u16, more: u64) {
+        let goal = self.answers(status) + more;
+        let what = format!("{goal} answers {status}");
+        wait::until(&what, || async {
+            (self.answers(status) >= goal).then_some(())
         })
         .await;
     }
@@ -156,19 +200,25 @@ async fn post_on(shared: &Shared, mut sender: SendRequest<Full<Bytes>>) {
             .body(Full::from(body))
             .expect("a request");
         let started = wait::now();
-        let status = match sender.send_request(request).await {
-            Ok(answer) => {
-                let status = answer.status().as_u16();
-                match answer.into_body().collect().await {
-                    Ok(_) => status,
-                    Err(_) => 0,
-                }
-            }
-            Err(_) => 0,
-        };
+        let status = wait::at_most(PATIENCE, status_of(&mut sender, request)).await;
+        let status = status.ok().flatten().unwrap_or(0);
         shared.answered(status, items, wait::now().saturating_sub(started));
         if status == 0 || sender.ready().await.is_err() {
             return;
         }
+        if !shared.pace.is_zero() {
+            wait::pass(shared.pace).await;
+        }
     }
+}
+
+/// The status of the answer, once all of it is there.
+async fn status_of(
+    sender: &mut SendRequest<Full<Bytes>>,
+    request: Request<Full<Bytes>>,
+) -> Option<u16> {
+    let answer = sender.send_request(request).await.ok()?;
+    let status = answer.status().as_u16();
+    answer.into_body().collect().await.ok()?;
+    Some(status)
 }

@@ -1,13 +1,18 @@
-//! Gateway, emulator and a webhook, connected.
+//! Gateways, emulator and a webhook, connected.
+
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use url::Url;
 
 use crate::{
     api::{Answer, Api, Http},
+    balancer::Balancer,
     collection::Subscribed,
+    database::Database,
     emulator::{Emulator, Tenant},
     gateway::{Gateway, Settings},
+    store::Store,
     wait,
 };
 
@@ -17,11 +22,18 @@ pub const INTEGRATION: &str = "microsoft-oauth2-cc";
 /// The triggers of calendar events.
 pub const EVENT_TRIGGERS: [&str; 3] = ["event.created", "event.updated", "event.deleted"];
 
-/// A gateway with an integration for an emulator.
+/// How long a change may take to hold on all gateways that share a database.
+const HOLDS_EVERYWHERE: Duration = Duration::from_secs(1);
+
+/// A gateway, or several on one database, with an integration for an emulator.
 #[derive(Debug)]
 pub struct World {
     /// The gateway.
     pub gateway: Gateway,
+    /// Further ones on the same database.
+    pub others: Vec<Gateway>,
+    /// The address in front of all of them, if there are several.
+    pub balancer: Option<Balancer>,
     /// The emulator.
     pub emulator: Emulator,
     /// The management API with the admin key.
@@ -45,15 +57,35 @@ pub struct Connected {
 }
 
 impl World {
-    /// Starts both.
+    /// Starts both, the gateway on SQLite.
     pub async fn start() -> Self {
         Self::start_with(&Settings::new()).await
     }
 
-    /// Starts both, the gateway with these settings.
+    /// Starts both, the gateway on this store.
+    pub async fn start_on(store: Store) -> Self {
+        Self::start_with(&store.settings()).await
+    }
+
+    /// Starts both, the gateway, or as many as they say, with these settings.
     pub async fn start_with(settings: &Settings) -> Self {
         let emulator = Emulator::start().await;
-        let gateway = Gateway::start(settings).await;
+        let mut settings = settings.clone();
+        let mut balancer = None;
+        if settings.nodes() > 1 {
+            let front = Balancer::start().await;
+            settings = settings.behind(front.url());
+            balancer = Some(front);
+        }
+        let gateway = Gateway::start(&settings).await;
+        let mut others = Vec::new();
+        for _ in 1..settings.nodes() {
+            others.push(Gateway::start(&settings.clone().on_another_port()).await);
+        }
+        if let Some(balancer) = &balancer {
+            let all = [&gateway].into_iter().chain(&others);
+            balancer.forward_to(all.map(Gateway::address).collect());
+        }
         let api = gateway.api();
         let integration = api
             .post(
@@ -75,10 +107,38 @@ impl World {
             notification_url: text("notification_url").parse().expect("a URL"),
             webhook_secret: text("webhook_secret").to_owned(),
             gateway,
+            others,
+            balancer,
             emulator,
             api,
             http: Http::new(),
         }
+    }
+
+    /// One of the gateways.
+    pub fn node(&mut self, place: usize) -> &mut Gateway {
+        match place {
+            0 => &mut self.gateway,
+            place => &mut self.others[place - 1],
+        }
+    }
+
+    /// All gateways but this.
+    pub fn all_but(&self, place: usize) -> Vec<&Gateway> {
+        let all = self.gateways().enumerate();
+        all.filter_map(|(own, gateway)| (own != place).then_some(gateway))
+            .collect()
+    }
+
+    /// The PostgreSQL they share.
+    pub fn database(&self) -> &Database {
+        let database = self.gateway.database();
+        database.expect("the gateways are on a PostgreSQL")
+    }
+
+    /// All gateways.
+    pub fn gateways(&self) -> impl Iterator<Item = &Gateway> {
+        [&self.gateway].into_iter().chain(&self.others)
     }
 
     /// Connects a tenant, by its place in the emulator.
@@ -99,6 +159,7 @@ impl World {
         let subscription_id = id(&self.api.post("/v1/subscriptions", &body).await);
         let graph_id = self.active(&subscription_id).await;
         let client_state = self.emulator.client_state(tenant, &graph_id).await;
+        self.holds_everywhere().await;
         Connected {
             connection_id,
             subscription_id,
@@ -139,7 +200,15 @@ impl World {
         let secret = webhook["secret"]
             .as_str()
             .expect("a new webhook shows its secret");
+        self.holds_everywhere().await;
         (id(&webhook), secret.to_owned())
+    }
+
+    /// Gives a change that one gateway has answered the time that it may take to hold on the others.
+    pub async fn holds_everywhere(&self) {
+        if !self.others.is_empty() {
+            wait::pass(HOLDS_EVERYWHERE).await;
+        }
     }
 
     /// Posts what Graph would post.

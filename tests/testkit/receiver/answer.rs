@@ -41,8 +41,13 @@ impl Answer {
 
     /// 200, but only once the sender says so.
     pub fn held(released: watch::Receiver<bool>) -> Self {
-        let bytes = b"HTTP/1.1 200 Told\r\ncontent-length: 0\r\n\r\n".to_vec();
-        Self(Kind::Held(bytes, released))
+        Self::held_with(200, released)
+    }
+
+    /// This status, but only once the sender says so.
+    pub fn held_with(status: u16, released: watch::Receiver<bool>) -> Self {
+        let head = format!("HTTP/1.1 {status} Told\r\ncontent-length: 0\r\n\r\n");
+        Self(Kind::Held(head.into_bytes(), released))
     }
 
     /// Nothing, ever, on an open connection.
