@@ -10,15 +10,16 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::{
-    deliver::{self, Deliver, Hint},
+    deliver::{self, Deliver},
     directory::Directory,
     enrich::{Enrich, EnrichParts},
+    fence::Fence,
     ingest::Ingest,
     manage::{Manage, ManageParts},
     metrics::Metrics,
+    signals::{Signals, Stages},
     subscribe::{Subscribe, SubscribeParts},
     supervisor::{Stopped, Supervisor},
-    wake::Wake,
 };
 
 /// What a gateway is made of.
@@ -61,6 +62,8 @@ pub struct Gateway {
     pub subscribe: Subscribe,
     /// What it counts.
     pub metrics: Metrics,
+    /// Which share of the work it has, where there are several.
+    pub fence: Fence,
     /// Runs its loops, and whatever else is to end with it.
     pub supervisor: Supervisor,
 }
@@ -81,7 +84,8 @@ impl Gateway {
         let supervisor = Supervisor::new(Arc::clone(&clock), metrics.supervisor.clone());
         let ids = Arc::new(Ids::new(Arc::clone(&clock), Arc::clone(&entropy)));
         let directory = Arc::new(Directory::load(Arc::clone(&store)).await?);
-        let (enrich_wake, deliver_wake, deliver_hint) = (Wake::new(), Wake::new(), Hint::new());
+        let fence = Fence::new(store.holdings(), metrics.nodes.clone());
+        let stages = Stages::default();
         // Signing in, fetching and subscribing share one client, and with it one cache of tokens.
         let graph = GraphClient::new(
             graph_egress,
@@ -95,7 +99,7 @@ impl Gateway {
             Arc::clone(&clock),
             Arc::clone(&ids),
             metrics.ingest.clone(),
-            enrich_wake.clone(),
+            stages.enrich.clone(),
             config.ingest.hold.0,
         );
         let manage = Manage::new(ManageParts {
@@ -107,7 +111,7 @@ impl Gateway {
             ids: Arc::clone(&ids),
             egress: config.egress.clone(),
             public_url: public_url.clone(),
-            deliver: deliver_wake.clone(),
+            deliver: stages.deliver_any.clone(),
         });
         let subscribe = Subscribe::new(SubscribeParts {
             store: Arc::clone(&store),
@@ -119,7 +123,8 @@ impl Gateway {
             metrics: metrics.subscribe.clone(),
             config: config.subscribe.clone(),
             public_url,
-            wake: Wake::new(),
+            wake: stages.subscribe.clone(),
+            fence: fence.clone(),
         });
         let enrich = Enrich::new(EnrichParts {
             store: Arc::clone(&store),
@@ -130,8 +135,10 @@ impl Gateway {
             ids: Arc::clone(&ids),
             metrics: metrics.enrich.clone(),
             config: config.enrich.clone(),
-            wake: enrich_wake,
-            deliver: deliver_hint.clone(),
+            wake: stages.enrich.clone(),
+            deliver: stages.deliver.clone(),
+            fence: fence.clone(),
+            shards: stages.enrich_shards.clone(),
         });
         let deliver = Deliver::new(deliver::Parts {
             store: Arc::clone(&store),
@@ -142,8 +149,10 @@ impl Gateway {
             ids,
             metrics: metrics.deliver.clone(),
             config: config.deliver.clone(),
-            hint: deliver_hint,
-            wake: deliver_wake,
+            hint: stages.deliver.clone(),
+            wake: stages.deliver_any.clone(),
+            fence: fence.clone(),
+            shards: stages.deliver_shards.clone(),
         });
         let gateway = Arc::new(Self {
             config,
@@ -155,22 +164,35 @@ impl Gateway {
             manage,
             subscribe,
             metrics,
+            fence,
             supervisor,
         });
-        gateway.run_stages(deliver, enrich);
+        gateway.run_stages(deliver, enrich, stages);
         Ok(gateway)
     }
 
-    fn run_stages(&self, deliver: Deliver, enrich: Enrich) {
+    fn run_stages(&self, deliver: Deliver, enrich: Enrich, stages: Stages) {
+        let signals = Signals {
+            store: Arc::clone(&self.store),
+            directory: Arc::clone(&self.directory),
+            metrics: self.metrics.nodes.clone(),
+            stages: stages.clone(),
+        };
         let clock = Arc::clone(&self.clock);
         self.run(
             "directory",
             Arc::clone(&self.directory),
             move |directory, stop| {
-                let clock = Arc::clone(&clock);
-                async move { directory.run(&*clock, &stop).await }
+                let (clock, stages) = (Arc::clone(&clock), stages.clone());
+                async move {
+                    let after = |change| stages.after(change);
+                    directory.run(&*clock, &stop, after).await;
+                }
             },
         );
+        self.run("signals", signals, |signals, stop| async move {
+            signals.run(&stop).await;
+        });
         self.run("deliver", deliver, |deliver, stop| async move {
             deliver.run(&stop).await;
         });

@@ -14,6 +14,8 @@
 //! | [`enrich`] | fetches what changed and makes events of it |
 //! | [`manage`] | what the management API's verbs do beyond the store |
 //! | [`subscribe`] | makes, renews and removes Graph's subscriptions |
+//! | [`fence`] | what this node may still work on, where there are several |
+//! | [`signals`] | what other nodes did: who is to hear of it |
 //! | [`wake`] | the hint from one stage to the next |
 //! | [`supervisor`] | keeps loops alive, and ends them in two steps |
 //! | [`metrics`] | what is counted and measured |
@@ -22,10 +24,12 @@ mod credentials;
 pub mod deliver;
 pub mod directory;
 pub mod enrich;
+pub mod fence;
 pub mod gateway;
 pub mod ingest;
 pub mod manage;
 pub mod metrics;
+pub mod signals;
 pub mod signature;
 pub mod subscribe;
 pub mod supervisor;

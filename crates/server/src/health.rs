@@ -27,6 +27,8 @@ struct Alive {
 #[derive(Serialize)]
 struct Ready {
     status: &'static str,
+    /// How many of the 64 shards this node works on. A node without any takes requests like the others.
+    shards_held: u32,
     parts: Parts,
 }
 
@@ -70,7 +72,13 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not_ready")
     };
-    answer(code, Ready { status, parts })
+    let shards_held = gateway.fence.held().len();
+    let ready = Ready {
+        status,
+        shards_held,
+        parts,
+    };
+    answer(code, ready)
 }
 
 fn answer(code: StatusCode, body: impl Serialize) -> Response {

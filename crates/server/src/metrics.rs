@@ -22,5 +22,6 @@ pub fn router() -> Router<Arc<Gateway>> {
 async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
     let health = gateway.store.health().await;
     gateway.metrics.store.fill(&health, gateway.clock.now());
+    gateway.metrics.nodes.fill(gateway.fence.held());
     ([(CONTENT_TYPE, FORMAT)], gateway.metrics.encode()).into_response()
 }

@@ -25,7 +25,8 @@ use super::{
 };
 use crate::{
     directory::{Change, Directory},
-    metrics::DeliverMetrics,
+    fence::Fence,
+    metrics::{DeliverMetrics, Stage},
     signature::{self, SigningKey},
 };
 
@@ -57,6 +58,16 @@ pub(super) struct Attempts {
     pub(super) rules: Rules,
     /// The time limit of one attempt.
     pub(super) timeout: Duration,
+    pub(super) fence: Fence,
+}
+
+/// Whether a result is in the store.
+enum Recorded {
+    Yes,
+    /// The store cannot take it.
+    Never,
+    /// The webhook is another node's now.
+    Refused,
 }
 
 /// An attempt that is over.
@@ -118,14 +129,21 @@ impl Attempts {
             next,
             health,
         };
-        let end = if self.record(result).await {
-            self.announce(webhook, next, health).await;
-            match next {
-                AfterAttempt::Retry(due) if !destination.health().disabled => End::Retry(due),
-                _ => End::Finished,
+        let end = match self.record(result).await {
+            Recorded::Yes => {
+                self.announce(webhook, next, health).await;
+                match next {
+                    AfterAttempt::Retry(due) if !destination.health().disabled => End::Retry(due),
+                    _ => End::Finished,
+                }
             }
-        } else {
-            End::SetAside
+            Recorded::Never => End::SetAside,
+            Recorded::Refused => {
+                self.fence.refuse(lease, Stage::Deliver);
+                // How the webhook fares is no longer what this attempt has made of it.
+                let _ = self.directory.refresh(Change::Webhook(webhook)).await;
+                End::Lost
+            }
         };
         Ended {
             webhook,
@@ -159,12 +177,13 @@ impl Attempts {
         Outcome::of(sent, self.clock.now())
     }
 
-    /// Records a result, however long the store takes to be able to; `false` if it never will.
-    async fn record(&self, mut result: AttemptResult) -> bool {
+    /// Records a result, however long the store takes to be able to.
+    async fn record(&self, mut result: AttemptResult) -> Recorded {
         let mut backoff = FIRST_BACKOFF;
         loop {
             match self.store.record_attempt(result.clone()).await {
-                Ok(()) => return true,
+                Ok(()) => return Recorded::Yes,
+                Err(StoreError::Fenced { .. }) => return Recorded::Refused,
                 Err(error) if error.is_transient() => {
                     tracing::warn!(delivery.id = %result.delivery, %error, "an attempt's result cannot be recorded yet");
                     self.clock.sleep(backoff).await;
@@ -179,7 +198,7 @@ impl Attempts {
                         delivery.id = %result.delivery, %error,
                         "an attempt's result cannot be recorded: the delivery is not sent again before a restart"
                     );
-                    return false;
+                    return Recorded::Never;
                 }
             }
         }

@@ -201,6 +201,11 @@ impl Lane {
         forgotten
     }
 
+    /// Whether nothing would be lost with it but what can be asked for again.
+    pub(super) fn is_idle(&self) -> bool {
+        self.known.is_empty() && self.look == Look::None && !self.in_turn
+    }
+
     /// Halves the number of attempts at a time for a strained receiver, and gives back one after some successes.
     pub(super) fn bear(&mut self, bearing: Bearing, most: usize) {
         match bearing {

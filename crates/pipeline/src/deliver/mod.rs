@@ -8,6 +8,8 @@
 //! | `attempt` | one attempt: signed, sent, recorded |
 //! | `outcome` | what came of it, and what follows |
 //!
+//! Where several nodes share the store, each sends to the webhooks of the shards it holds.
+//!
 //! This file is what is around them: one loop that asks the store, starts attempts and waits. It waits for hints, for
 //! the end of attempts, and for the time at which something becomes due; when there is nothing to do, it does nothing.
 
@@ -15,15 +17,20 @@ use std::{collections::HashSet, future::Future, pin::Pin, sync::Arc, time::Durat
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use tidings_domain::{
-    Clock, Entropy, Ids, Timestamp, clock::Sleep, config::DeliverConfig, ids::WebhookId,
-    retry::RetrySchedule, webhook::WebhookState,
+    Clock, Entropy, Ids, Timestamp,
+    clock::Sleep,
+    config::DeliverConfig,
+    ids::{DeliveryId, WebhookId},
+    retry::RetrySchedule,
+    shard::Shard,
+    webhook::WebhookState,
 };
 use tidings_egress::Egress;
 use tidings_storage::{Store, StoreError, record::DueDelivery};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::{directory::Directory, metrics::DeliverMetrics, wake::Wake};
+use crate::{directory::Directory, fence::Fence, metrics::DeliverMetrics, wake::Wake};
 
 mod attempt;
 mod destination;
@@ -36,13 +43,16 @@ use attempt::{Attempts, Ended};
 use destination::Destinations;
 pub use hint::Hint;
 use outcome::Rules;
-use scheduler::{Limits, NextDue, Scheduler, WantedLook};
+use scheduler::{End, Limits, NextDue, Scheduler, WantedLook};
 
 /// How many looks into the store may be under way: as many as keep a few readers busy.
 const LOOKS: usize = 4;
 
 /// The wait after a failed look; it doubles with each further failure.
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+/// The wait before a webhook is looked after again whose deliveries turned out to be another node's. Should the shard be
+/// ours again, that is heard of sooner.
+const LOST_PAUSE: Duration = Duration::from_secs(5);
 /// The longest such wait: how long after its end an outage of the store can still delay a webhook's deliveries.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 
@@ -69,6 +79,10 @@ pub struct Parts {
     pub hint: Hint,
     /// Is given when any webhook may have deliveries that became due: after a redelivery, or when one was enabled.
     pub wake: Wake,
+    /// Tells its webhooks from those of other nodes.
+    pub fence: Fence,
+    /// Is given when other shards are held than before.
+    pub shards: Wake,
 }
 
 /// The stage. Clones are the same one.
@@ -78,6 +92,7 @@ pub struct Deliver {
     limits: Limits,
     hint: Hint,
     wake: Wake,
+    shards: Wake,
 }
 
 impl Deliver {
@@ -99,6 +114,7 @@ impl Deliver {
                     disable_after: config.disable_after.0,
                 },
                 timeout: config.timeout.0,
+                fence: parts.fence,
             }),
             limits: Limits {
                 global: config.concurrency.max(1),
@@ -106,6 +122,7 @@ impl Deliver {
             },
             hint: parts.hint,
             wake: parts.wake,
+            shards: parts.shards,
         }
     }
 
@@ -149,6 +166,7 @@ enum Happened {
     Due,
     Ended(Result<Ended, JoinError>),
     Hinted(HashSet<WebhookId>),
+    OtherShards,
     Woken,
 }
 
@@ -189,6 +207,10 @@ impl<'a> Run<'a> {
     fn start_attempts(&mut self) {
         while let Some(delivery) = self.scheduler.next_start() {
             let (webhook, directory) = (delivery.webhook, &self.attempts.directory);
+            if !self.attempts.fence.allows(delivery.lease) {
+                self.lost(webhook, delivery.id);
+                continue;
+            }
             match self.destinations.find(directory, webhook) {
                 Some(destination) => {
                     let attempts = Arc::clone(self.attempts);
@@ -275,6 +297,7 @@ impl<'a> Run<'a> {
             Some(answer) = self.answering.next() => Happened::Answered(answer),
             hinted = self.stage.hint.take() => Happened::Hinted(hinted),
             () = self.stage.wake.wait() => Happened::Woken,
+            () = self.stage.shards.wait() => Happened::OtherShards,
             () = timer => Happened::Due,
         }
     }
@@ -298,6 +321,15 @@ impl<'a> Run<'a> {
                 for webhook in webhooks {
                     self.scheduler.hinted(webhook);
                 }
+            }
+            Happened::OtherShards => {
+                let fence = &self.attempts.fence;
+                let held = fence.held();
+                self.scheduler.keep(
+                    |webhook| held.contains(Shard::of_webhook(webhook)),
+                    |lease| fence.allows(lease),
+                );
+                self.survey();
             }
             Happened::Woken => self.survey(),
         }
@@ -328,8 +360,19 @@ impl<'a> Run<'a> {
         }
     }
 
+    fn lost(&mut self, webhook: WebhookId, delivery: DeliveryId) {
+        let again = self.now() + LOST_PAUSE;
+        self.scheduler.lost(webhook, delivery, again);
+    }
+
     fn end(&mut self, ended: Result<Ended, JoinError>) {
         match ended {
+            Ok(Ended {
+                webhook,
+                delivery,
+                end: End::Lost,
+                ..
+            }) => self.lost(webhook, delivery),
             Ok(ended) => {
                 self.scheduler
                     .ended(ended.webhook, ended.delivery, ended.end, ended.bearing);

@@ -10,7 +10,7 @@ use tidings_domain::{
     Timestamp,
     ids::{DeliveryId, WebhookId},
 };
-use tidings_storage::record::DueDelivery;
+use tidings_storage::{Lease, record::DueDelivery};
 
 pub(super) use super::lane::Bearing;
 use super::lane::{Lane, Look};
@@ -64,6 +64,8 @@ pub(super) enum NextDue {
 pub(super) enum End {
     /// The delivery is over, or its webhook holds it.
     Finished,
+    /// The webhook is another node's now, or ours under another lease: what came of the attempt was not taken.
+    Lost,
     /// It is due again then.
     Retry(Timestamp),
     /// The store cannot take the result: it is not to be sent again as long as this process lives.
@@ -194,6 +196,40 @@ impl Scheduler {
         self.ready -= forgotten;
     }
 
+    /// The delivery was started and is another node's, and with it the webhook; or it is to be read again under another
+    /// lease. Nothing of this webhook is looked for before `again`.
+    pub(super) fn lost(&mut self, webhook: WebhookId, delivery: DeliveryId, again: Timestamp) {
+        let lane = self.lane(webhook);
+        let forgotten = lane.forget_ready();
+        lane.paused = true;
+        self.ready -= forgotten;
+        self.set_timer(webhook, again);
+        self.ended(webhook, delivery, End::Lost, Bearing::Neutral);
+    }
+
+    /// Other webhooks are ours than before: forgets what is ready for those that are not `held` any more, or was read
+    /// under a lease that does not `hold`. The rest of what is due has to be told of anew.
+    pub(super) fn keep(&mut self, held: impl Fn(WebhookId) -> bool, holds: impl Fn(Lease) -> bool) {
+        let webhooks: Vec<WebhookId> = self.lanes.keys().copied().collect();
+        for webhook in webhooks {
+            let lane = self.lane(webhook);
+            lane.paused = false;
+            let (is_held, mut forgotten) = (held(webhook), 0);
+            if !is_held || lane.ready.iter().any(|delivery| !holds(delivery.lease)) {
+                forgotten = lane.forget_ready();
+            }
+            let timer = if is_held { None } else { lane.next_due.take() };
+            if let Some(due) = timer {
+                self.timers.remove(&(due, webhook));
+            }
+            self.ready -= forgotten;
+            self.settle(webhook);
+            if !is_held && self.lanes.get(&webhook).is_some_and(Lane::is_idle) {
+                self.lanes.remove(&webhook);
+            }
+        }
+    }
+
     /// An attempt is over.
     pub(super) fn ended(
         &mut self,
@@ -206,7 +242,7 @@ impl Scheduler {
         let lane = self.lane(webhook);
         lane.bear(bearing, most);
         match end {
-            End::Finished | End::Retry(_) => lane.end_attempt(delivery),
+            End::Finished | End::Lost | End::Retry(_) => lane.end_attempt(delivery),
             End::SetAside => lane.set_aside(),
         }
         self.in_flight -= 1;

@@ -1,11 +1,12 @@
 //! What is configured, in memory: every look-up of the hot paths without the store.
 //!
 //! It is an image of the store's rows, loaded at the start. Whoever changes a row calls [`Directory::refresh`] after
-//! the commit, which reads the row again; should that fail, [`Directory::run`] repeats it until it works.
+//! the commit, which reads the row again, and so does [`crate::signals`] after a change by another node; should that
+//! fail, [`Directory::run`] repeats it until it works.
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
     time::Duration,
 };
 
@@ -19,6 +20,8 @@ use tidings_domain::{
     trigger::Trigger,
     webhook::Webhook,
 };
+/// Which row has changed.
+pub use tidings_storage::Changed as Change;
 use tidings_storage::{Store, StoreError, record::KeyedHash};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -41,59 +44,23 @@ pub struct Directory {
     tables: RwLock<Tables>,
     /// One refresh at a time: of two that overlap, the one that read first might otherwise swap last.
     refreshing: tokio::sync::Mutex<()>,
-    stale: Mutex<HashSet<Change>>,
+    stale: Mutex<Stale>,
     stale_wake: Wake,
 }
 
-/// Which row has changed.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Change {
-    /// An environment was made or removed.
-    Environment(EnvironmentId),
-    /// An integration was made, changed or removed.
-    Integration(IntegrationId),
-    /// A connection was made, changed or removed.
-    Connection(ConnectionId),
-    /// A subscription was made, changed or removed.
-    Subscription(SubscriptionId),
-    /// A webhook was made, changed or removed.
-    Webhook(WebhookId),
+/// What has changed and could not be read again yet.
+#[derive(Debug, Default)]
+struct Stale {
+    rows: HashSet<Change>,
+    everything: bool,
 }
 
 impl Directory {
     /// Reads everything that is configured from `store`.
     pub async fn load(store: Arc<dyn Store>) -> Result<Self, StoreError> {
-        let mut tables = Tables::default();
-        tables.set_environments(store.environments().await?);
-        tables.set_integrations(with_hashes(&*store, store.integrations().await?));
-
-        let mut after = None;
-        loop {
-            let listing = store.connections(None, page(after)).await?;
-            after = each(listing, |one| tables.set_connection(one.id, Some(one)));
-            if after.is_none() {
-                break;
-            }
-        }
-        loop {
-            let listing = store.webhooks(None, page(after)).await?;
-            after = each(listing, |one| tables.set_webhook(one.id, Some(one)));
-            if after.is_none() {
-                break;
-            }
-        }
-        loop {
-            let listing = store.subscriptions(None, None, page(after)).await?;
-            after = each(listing, |one| {
-                tables.set_subscription(one.id, Some(SubscriptionEntry::new(&one, &*store)));
-            });
-            if after.is_none() {
-                break;
-            }
-        }
         Ok(Self {
+            tables: RwLock::new(read_everything(&*store).await?),
             store,
-            tables: RwLock::new(tables),
             refreshing: tokio::sync::Mutex::default(),
             stale: Mutex::default(),
             stale_wake: Wake::new(),
@@ -178,45 +145,87 @@ impl Directory {
     pub async fn refresh(&self, change: Change) -> Result<(), StoreError> {
         let _one_at_a_time = self.refreshing.lock().await;
         let read = self.read_again(change).await;
-        let mut stale = self.stale.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stale = self.stale();
         match &read {
             Ok(()) => {
-                stale.remove(&change);
+                stale.rows.remove(&change);
             }
             Err(error) => {
                 tracing::warn!(?change, %error, "a changed row cannot be read again yet: it is tried until it can");
-                stale.insert(change);
+                stale.rows.insert(change);
                 self.stale_wake.wake();
             }
         }
         read
     }
 
-    /// Repeats refreshes that failed, until `stop`.
-    pub async fn run(&self, clock: &dyn Clock, stop: &CancellationToken) {
-        loop {
-            let stale: Vec<Change> = {
-                let stale = self.stale.lock().unwrap_or_else(PoisonError::into_inner);
-                stale.iter().copied().collect()
-            };
-            let mut failed = false;
-            for change in stale {
-                failed |= self.refresh(change).await.is_err();
+    /// Reads everything again, after changes that nobody can name. Look-ups go on with what there was until then. A
+    /// failure is repeated by [`Directory::run`].
+    pub async fn reload(&self) -> Result<(), StoreError> {
+        let _one_at_a_time = self.refreshing.lock().await;
+        let read = read_everything(&*self.store).await;
+        let mut stale = self.stale();
+        stale.everything = read.is_err();
+        match read {
+            Ok(tables) => {
+                stale.rows.clear();
+                self.write(|old| *old = tables);
+                Ok(())
             }
+            Err(error) => {
+                tracing::warn!(%error, "what is configured cannot be read again yet: it is tried until it can");
+                self.stale_wake.wake();
+                Err(error)
+            }
+        }
+    }
+
+    /// Repeats what failed, until `stop`, and tells `after` of each change that is known then; of `None` where
+    /// everything may be another.
+    pub async fn run(
+        &self,
+        clock: &dyn Clock,
+        stop: &CancellationToken,
+        after: impl Fn(Option<Change>) + Send + Sync,
+    ) {
+        loop {
+            let failed = self.repeat(&after).await;
             let next = async {
-                if failed {
-                    clock.sleep(RETRY).await;
-                } else {
+                if !failed {
                     self.stale_wake.wait().await;
-                    // Whatever made the read fail is likely to last a moment.
-                    clock.sleep(RETRY).await;
                 }
+                // Whatever made the read fail is likely to last a moment.
+                clock.sleep(RETRY).await;
             };
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = next => {}
             }
         }
+    }
+
+    /// Repeats what failed; whether any of it failed again.
+    async fn repeat(&self, after: &(impl Fn(Option<Change>) + Sync)) -> bool {
+        if self.stale().everything {
+            let failed = self.reload().await.is_err();
+            if !failed {
+                after(None);
+            }
+            return failed;
+        }
+        let rows: Vec<Change> = self.stale().rows.iter().copied().collect();
+        let mut failed = false;
+        for change in rows {
+            match self.refresh(change).await {
+                Ok(()) => after(Some(change)),
+                Err(_) => failed = true,
+            }
+        }
+        failed
+    }
+
+    fn stale(&self) -> MutexGuard<'_, Stale> {
+        self.stale.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn read_again(&self, change: Change) -> Result<(), StoreError> {
@@ -249,6 +258,38 @@ impl Directory {
     fn write(&self, change: impl FnOnce(&mut Tables)) {
         change(&mut self.tables.write().unwrap_or_else(PoisonError::into_inner));
     }
+}
+
+async fn read_everything(store: &dyn Store) -> Result<Tables, StoreError> {
+    let mut tables = Tables::default();
+    tables.set_environments(store.environments().await?);
+    tables.set_integrations(with_hashes(store, store.integrations().await?));
+
+    let mut after = None;
+    loop {
+        let listing = store.connections(None, page(after)).await?;
+        after = each(listing, |one| tables.set_connection(one.id, Some(one)));
+        if after.is_none() {
+            break;
+        }
+    }
+    loop {
+        let listing = store.webhooks(None, page(after)).await?;
+        after = each(listing, |one| tables.set_webhook(one.id, Some(one)));
+        if after.is_none() {
+            break;
+        }
+    }
+    loop {
+        let listing = store.subscriptions(None, None, page(after)).await?;
+        after = each(listing, |one| {
+            tables.set_subscription(one.id, Some(SubscriptionEntry::new(&one, store)));
+        });
+        if after.is_none() {
+            break;
+        }
+    }
+    Ok(tables)
 }
 
 fn with_hashes(store: &dyn Store, integrations: Vec<Integration>) -> Vec<(Integration, KeyedHash)> {

@@ -5,7 +5,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap, VecDeque},
+    collections::{BinaryHeap, HashMap, HashSet, VecDeque},
     hash::{DefaultHasher, Hash, Hasher},
 };
 
@@ -72,7 +72,8 @@ pub(super) struct Backlog {
     due: BinaryHeap<Reverse<(Timestamp, u64)>>,
     loaded: HashMap<Seq, Box<Work>>,
     most_loaded: usize,
-    len: usize,
+    /// All items: the store may show one more often than once.
+    known: HashSet<Seq>,
 }
 
 impl Backlog {
@@ -82,13 +83,13 @@ impl Backlog {
             due: BinaryHeap::new(),
             loaded: HashMap::new(),
             most_loaded,
-            len: 0,
+            known: HashSet::new(),
         }
     }
 
     /// How many items are known.
     pub(super) fn len(&self) -> usize {
-        self.len
+        self.known.len()
     }
 
     /// Of how many there is the data.
@@ -96,20 +97,25 @@ impl Backlog {
         self.loaded.len()
     }
 
-    /// Takes in an item of the queue. Its turn may be at once.
+    /// Takes in an item of the queue, unless it is known. Its turn may be at once.
     pub(super) fn push(&mut self, work: Box<Work>, now: Timestamp) -> Option<Turn> {
         let (seq, chain) = (work.queued.seq, work.chain());
         let place = Place {
             seq,
             due_at: work.queued.due_at,
         };
-        self.len += 1;
+        if !self.known.insert(seq) {
+            return None;
+        }
         // What is due later is read again then: data in memory is for what can be done now.
         if place.due_at <= now && self.loaded.len() < self.most_loaded {
             self.loaded.insert(seq, work);
         }
         if let Some(chain) = self.chains.get_mut(&chain) {
-            chain.rest.push_back(place);
+            // Nearly always the last one: what several record at the same time may come out of order.
+            let later = chain.rest.iter().rev().take_while(|other| other.seq > seq);
+            let at = chain.rest.len() - later.count();
+            chain.rest.insert(at, place);
             return None;
         }
         let head = Chain {
@@ -156,14 +162,26 @@ impl Backlog {
     /// The item is done with. The next of its chain may have its turn.
     pub(super) fn finish(&mut self, turn: Turn, now: Timestamp) -> Option<Turn> {
         self.loaded.remove(&turn.seq);
+        self.known.remove(&turn.seq);
         let chain = self.chains.get_mut(&turn.chain)?;
-        self.len -= 1;
         let Some(next) = chain.rest.pop_front() else {
             self.chains.remove(&turn.chain);
             return None;
         };
         chain.head = next;
         self.turn_or_wait(turn.chain, next, now)
+    }
+
+    /// Forgets all items but those that have their turn and are `under_way`: they stay at the head of their chains.
+    pub(super) fn forget_all_but(&mut self, under_way: &HashSet<Seq>) {
+        self.chains.retain(|_, chain| {
+            chain.rest = VecDeque::new();
+            under_way.contains(&chain.head.seq)
+        });
+        self.known.clone_from(under_way);
+        self.loaded.clear();
+        // Only heads that wait are in there.
+        self.due.clear();
     }
 
     /// The items that have become due.
@@ -230,6 +248,45 @@ mod tests {
         assert_eq!(second.seq, Seq(2));
         assert_eq!(backlog.finish(second, NOW), None);
         assert_eq!(backlog.len(), 1);
+    }
+
+    #[test]
+    fn what_is_known_is_not_taken_in_twice_and_what_came_late_finds_its_place() {
+        let mut backlog = Backlog::new(10);
+        let a = "users/u/events/a";
+        let first = backlog.push(Work::new(queued(1, a, 0)), NOW).unwrap();
+        for seq in [2, 5, 1, 4, 5, 3, 4] {
+            assert_eq!(backlog.push(Work::new(queued(seq, a, 0)), NOW), None);
+        }
+        assert_eq!(backlog.len(), 5);
+        let mut order = vec![first];
+        while let Some(next) = backlog.finish(*order.last().unwrap(), NOW) {
+            order.push(next);
+        }
+        let seqs: Vec<i64> = order.iter().map(|turn| turn.seq.0).collect();
+        assert_eq!(seqs, [1, 2, 3, 4, 5]);
+        assert_eq!(backlog.len(), 0);
+        // It left the queue; should it come again, it is another matter.
+        assert!(backlog.push(Work::new(queued(1, a, 0)), NOW).is_some());
+    }
+
+    #[test]
+    fn what_is_under_way_stays_at_the_head_when_all_else_is_forgotten() {
+        let mut backlog = Backlog::new(10);
+        let (a, b, c) = ("users/u/events/a", "users/u/events/b", "users/u/events/c");
+        let first = backlog.push(Work::new(queued(1, a, 0)), NOW).unwrap();
+        backlog.push(Work::new(queued(2, a, 0)), NOW);
+        backlog.push(Work::new(queued(3, b, 0)), NOW).unwrap();
+        backlog.push(Work::new(queued(4, c, 5_000)), NOW);
+        backlog.take(Seq(1));
+        backlog.forget_all_but(&HashSet::from([Seq(1)]));
+        assert_eq!((backlog.len(), backlog.loaded()), (1, 0));
+        assert_eq!(backlog.next_due(), None);
+        // Read again, the items of its resource wait for it as before.
+        assert_eq!(backlog.push(Work::new(queued(1, a, 0)), NOW), None);
+        assert_eq!(backlog.push(Work::new(queued(2, a, 0)), NOW), None);
+        assert!(backlog.push(Work::new(queued(3, b, 0)), NOW).is_some());
+        assert_eq!(backlog.finish(first, NOW).unwrap().seq, Seq(2));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use tidings_domain::{
     ids::{ConnectionId, WebhookId},
     notification::{Notification, Verdict},
     resource::ChangeType,
+    shard::{Shard, ShardSet},
 };
 use tidings_graph::resource::ItemPath;
 use tidings_storage::{
@@ -26,7 +27,9 @@ use super::{
     event::{self, Found},
     look::{self, Seen},
 };
-use crate::{credentials, directory::Change, ingest::held, manage::connection::access};
+use crate::{
+    credentials, directory::Change, ingest::held, manage::connection::access, metrics::Stage,
+};
 
 /// The wait after the first failure; it doubles with each.
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
@@ -86,6 +89,8 @@ pub(super) struct Ended {
 /// What follows a turn.
 #[derive(Debug)]
 pub(super) enum Next {
+    /// Another node works on it now, or this one does under another lease.
+    Lost,
     /// Another turn, with the data if it is worth keeping.
     Again {
         due_at: Timestamp,
@@ -120,6 +125,9 @@ pub(super) async fn run(parts: &EnrichParts, seq: Seq, work: Option<Box<Work>>) 
         },
     };
     let lease = work.queued.lease;
+    if !parts.fence.allows(lease) {
+        return lost(Contact::NotAsked);
+    }
     let notification = &work.queued.notification;
     if notification.verdict == Verdict::Held {
         return settle(parts, work).await;
@@ -249,10 +257,13 @@ async fn finish(
     events: Vec<NewEvent>,
     graph: Contact,
 ) -> Ended {
+    // The store tells other nodes of theirs.
+    let held = parts.fence.held();
     let webhooks: Vec<WebhookId> = events
         .iter()
         .flat_map(|new| &new.deliveries)
         .map(|delivery| delivery.webhook)
+        .filter(|&webhook| held == ShardSet::ALL || held.contains(Shard::of_webhook(webhook)))
         .collect();
     let count = events.len() as u64;
     match parts.store.finish_notification(seq, lease, events).await {
@@ -262,6 +273,10 @@ async fn finish(
             finished(graph)
         }
         Ok(false) => finished(graph),
+        Err(StoreError::Fenced { .. }) => {
+            parts.fence.refuse(lease, Stage::Enrich);
+            lost(graph)
+        }
         Err(error) => {
             let now = parts.clock.now();
             if error.is_transient() {
@@ -304,6 +319,10 @@ async fn settle(parts: &EnrichParts, work: Box<Work>) -> Ended {
     let next = match parts.store.settle_held(seq, lease, settled).await {
         Ok(Verdict::Accepted) => Next::Settled,
         Ok(_) => Next::Finished,
+        Err(StoreError::Fenced { .. }) => {
+            parts.fence.refuse(lease, Stage::Enrich);
+            Next::Lost
+        }
         Err(error) => {
             tracing::warn!(seq = seq.0, %error, "a held notification could not be settled: it is tried again");
             let wait = if error.is_transient() {
@@ -325,8 +344,19 @@ async fn settle(parts: &EnrichParts, work: Box<Work>) -> Ended {
 
 /// Records that an item is put off. Should that fail, it only comes back earlier after a restart.
 async fn put_off(parts: &EnrichParts, seq: Seq, lease: Lease, due_at: Timestamp) {
-    if let Err(error) = parts.store.postpone_notification(seq, lease, due_at).await {
-        tracing::warn!(seq = seq.0, %error, "it could not be recorded that a notification is put off");
+    match parts.store.postpone_notification(seq, lease, due_at).await {
+        Ok(()) => {}
+        Err(StoreError::Fenced { .. }) => parts.fence.refuse(lease, Stage::Enrich),
+        Err(error) => {
+            tracing::warn!(seq = seq.0, %error, "it could not be recorded that a notification is put off");
+        }
+    }
+}
+
+fn lost(graph: Contact) -> Ended {
+    Ended {
+        graph,
+        next: Next::Lost,
     }
 }
 

@@ -150,6 +150,17 @@ impl Lanes {
         waiting
     }
 
+    /// Forgets the items that wait. Those that ask count as before, and so does what breakers know.
+    pub(super) fn forget_waiting(&mut self) {
+        self.rotation.clear();
+        self.by_connection.retain(|_, lane| {
+            lane.ready.clear();
+            lane.blocked.clear();
+            lane.in_rotation = false;
+            !lane.is_idle()
+        });
+    }
+
     /// Half of all fetches, but never less than one mailbox may have.
     fn lane_limits(&self) -> Limits {
         let Limits {
@@ -327,6 +338,26 @@ mod tests {
         assert_eq!(lanes.next_probe(), None);
         lanes.finished(&probes[0], Contact::Answered, probe_at);
         assert_eq!(std::iter::from_fn(|| lanes.next(probe_at)).count(), 5);
+    }
+
+    #[test]
+    fn what_waits_can_be_forgotten_and_what_asks_still_counts() {
+        let mut lanes = lanes(8, 2);
+        for seq in 0..6 {
+            lanes.push(slot(seq, 1, Some(7)), Duration::ZERO);
+        }
+        lanes.push(slot(10, 2, None), Duration::ZERO);
+        let first = lanes.next(Duration::ZERO).unwrap();
+        lanes.forget_waiting();
+        assert!(all(&mut lanes, 0).is_empty());
+        for seq in [1, 2] {
+            lanes.push(slot(seq, 1, Some(7)), Duration::ZERO);
+        }
+        // One of its two places is taken.
+        assert_eq!(all(&mut lanes, 0).len(), 1);
+        lanes.finished(&first, Contact::Answered, Duration::ZERO);
+        assert_eq!(all(&mut lanes, 0).len(), 1);
+        assert_eq!(lanes.in_flight(), 2);
     }
 
     #[test]

@@ -2,10 +2,12 @@
 //!
 //! The queue is in the store; memory holds the data of a limited number of its items, and of all others that were read
 //! only their place. Items of one resource go one after the other, others side by side; a tenant that does not answer
-//! holds up nobody else.
+//! holds up nobody else. Where several nodes share the store, each works on the items of the shards it holds, and starts
+//! over when these change.
 //!
 //! | module | holds |
 //! | --- | --- |
+//! | `reading` | how far the queue has been read |
 //! | `backlog` | what of the queue is in memory: order per resource, when it is due |
 //! | `lanes` | whose turn it is to ask Graph: limits per mailbox and tenant, fairness |
 //! | `breaker` | when a tenant's Graph is left alone |
@@ -13,7 +15,7 @@
 //! | `event` | the event's trigger and bytes |
 //! | `item` | one item from the queue to the end |
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{collections::HashSet, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 use tidings_domain::{Clock, Entropy, Ids, Timestamp, clock::within, config::EnrichConfig};
@@ -24,7 +26,9 @@ use tidings_storage::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{deliver::Hint, directory::Directory, metrics::EnrichMetrics, wake::Wake};
+use crate::{
+    deliver::Hint, directory::Directory, fence::Fence, metrics::EnrichMetrics, wake::Wake,
+};
 
 mod backlog;
 mod breaker;
@@ -32,6 +36,7 @@ mod event;
 mod item;
 mod lanes;
 mod look;
+mod reading;
 
 #[cfg(test)]
 mod tests;
@@ -39,12 +44,13 @@ mod tests;
 use backlog::{Backlog, Turn, Work};
 use item::{Ended, Route};
 use lanes::{Lanes, Limits, Slot};
+use reading::{Asked, Reading};
 
 /// How many notifications are read at once.
 const PAGE: u32 = 512;
 /// Of how many notifications all data may be in memory: about 1 KiB each, more for large ones.
 const MOST_LOADED: usize = 2_048;
-/// Of how many notifications the place may be in memory, some 80 bytes each. The rest waits in the store.
+/// Of how many notifications the place may be in memory, some 100 bytes each. The rest waits in the store.
 const MOST_KNOWN: usize = 500_000;
 /// How many notifications that need no fetch may be on their way into the store: they share its commits.
 const MOST_QUICK: usize = 1_024;
@@ -84,6 +90,10 @@ pub struct EnrichParts {
     pub wake: Wake,
     /// Is told which webhooks have new deliveries.
     pub deliver: Hint,
+    /// Tells its items from those of other nodes.
+    pub fence: Fence,
+    /// Is given when other shards are held than before.
+    pub shards: Wake,
 }
 
 impl Enrich {
@@ -108,7 +118,7 @@ impl Enrich {
 /// What ends while the loop runs.
 enum Done {
     /// The next part of the queue.
-    Page(Result<Vec<QueuedNotification>, StoreError>),
+    Page(Asked, Result<Vec<QueuedNotification>, StoreError>),
     /// The pause after the queue could not be read.
     Paused,
     /// The data of places whose turn it is.
@@ -127,19 +137,16 @@ struct Run {
     backlog: Backlog,
     lanes: Lanes,
     running: FuturesUnordered<Running>,
-    /// The last place that was read.
-    cursor: Seq,
-    /// There may be more behind the cursor.
-    more: bool,
-    /// A page is being read, or will be after a pause.
-    reading: bool,
-    /// When the last page was asked for, on the monotonic clock.
-    read_at: Duration,
+    reading: Reading,
     /// Places whose turn it is and whose data is not here.
     to_load: Vec<Turn>,
     loading: bool,
     /// Items under way that need no fetch.
     quick: usize,
+    /// Items that are being worked on or read again.
+    under_way: HashSet<Seq>,
+    /// An item was dropped because its lease did not hold. Should that not be news to the store, nobody else says so.
+    lost_some: bool,
 }
 
 impl Run {
@@ -152,13 +159,12 @@ impl Run {
             backlog: Backlog::new(MOST_LOADED),
             lanes: Lanes::new(limits, Arc::clone(&parts.entropy)),
             running: FuturesUnordered::new(),
-            cursor: Seq::default(),
-            more: true,
-            reading: false,
-            read_at: parts.clock.monotonic(),
+            reading: Reading::new(parts.clock.monotonic()),
             to_load: Vec::new(),
             loading: false,
             quick: 0,
+            under_way: HashSet::new(),
+            lost_some: false,
             parts,
         }
     }
@@ -171,7 +177,8 @@ impl Run {
             tokio::select! {
                 () = stop.cancelled() => return,
                 Some(done) = self.running.next(), if !self.running.is_empty() => self.end(done),
-                () = parts.wake.wait(), if !self.more => self.more = true,
+                () = parts.wake.wait(), if !self.reading.expects_more() => self.reading.expect_more(),
+                () = parts.shards.wait() => self.start_over(),
                 () = sleep => {}
             }
             // Under load many end together: they need not go through the wait above one by one.
@@ -195,7 +202,12 @@ impl Run {
         while let Some(slot) = self.lanes.next(now) {
             self.start(slot.turn, Some(slot));
         }
-        self.more |= now.saturating_sub(self.read_at) >= LOOK_ANYWAY;
+        if self.reading.rested(now) >= LOOK_ANYWAY {
+            self.reading.expect_more();
+            if self.lost_some {
+                self.start_over();
+            }
+        }
         if !self.loading && !self.to_load.is_empty() {
             self.load();
         }
@@ -211,20 +223,28 @@ impl Run {
     /// Reading goes on while there is room for data, and beyond that while fetches could be made that nobody asks for:
     /// what fills the memory may all be of one busy mailbox.
     fn wants_page(&self) -> bool {
-        self.more
-            && !self.reading
+        self.reading.wants_page()
             && self.quick < MOST_QUICK
             && self.backlog.len() < MOST_KNOWN
             && (self.backlog.loaded() < MOST_LOADED / 2 || self.lanes.has_room())
     }
 
     fn read_page(&mut self) {
-        self.reading = true;
-        self.read_at = self.parts.clock.monotonic();
-        let (store, after) = (Arc::clone(&self.parts.store), self.cursor);
+        let asked = self.reading.ask(self.parts.clock.monotonic());
+        let store = Arc::clone(&self.parts.store);
         self.running.push(Box::pin(async move {
-            Done::Page(store.queued_notifications(after, PAGE).await)
+            Done::Page(asked, store.queued_notifications(asked.after, PAGE).await)
         }));
+    }
+
+    /// Other shards are held: forgets all but what is under way, and reads the queue from the start. What is under way
+    /// ends; should its shard be gone, the store refuses what comes of it.
+    fn start_over(&mut self) {
+        self.backlog.forget_all_but(&self.under_way);
+        self.lanes.forget_waiting();
+        self.to_load.clear();
+        self.reading.start_over();
+        self.lost_some = false;
     }
 
     fn load(&mut self) {
@@ -232,6 +252,7 @@ impl Run {
         let turns = self
             .to_load
             .split_off(self.to_load.len().saturating_sub(256));
+        self.under_way.extend(turns.iter().map(|turn| turn.seq));
         let store = Arc::clone(&self.parts.store);
         self.running.push(Box::pin(async move {
             let places = turns.iter().map(|turn| turn.seq).collect();
@@ -242,15 +263,12 @@ impl Run {
 
     fn end(&mut self, done: Done) {
         match done {
-            Done::Page(Ok(page)) => {
-                self.reading = false;
-                self.more = !page.is_empty();
-                for queued in page {
-                    self.cursor = self.cursor.max(queued.seq);
+            Done::Page(asked, Ok(page)) => {
+                for queued in self.reading.take(asked, page) {
                     self.take_in(queued);
                 }
             }
-            Done::Page(Err(error)) => {
+            Done::Page(_, Err(error)) => {
                 tracing::warn!(%error, "the queue of notifications cannot be read: it is tried again");
                 let clock = Arc::clone(&self.parts.clock);
                 self.running.push(Box::pin(async move {
@@ -258,7 +276,7 @@ impl Run {
                     Done::Paused
                 }));
             }
-            Done::Paused => self.reading = false,
+            Done::Paused => self.reading.failed(),
             Done::Settled(found) => found.into_iter().for_each(|queued| self.take_in(queued)),
             Done::Loaded(turns, read) => self.loaded(turns, read),
             Done::Item(turn, slot, ended) => self.item_ended(turn, slot, ended),
@@ -301,6 +319,7 @@ impl Run {
         if slot.is_none() {
             self.quick += 1;
         }
+        self.under_way.insert(turn.seq);
         let work = self.backlog.take(turn.seq);
         let parts = Arc::clone(&self.parts);
         self.running.push(Box::pin(async move {
@@ -318,6 +337,9 @@ impl Run {
 
     fn loaded(&mut self, turns: Vec<Turn>, read: Result<Vec<QueuedNotification>, StoreError>) {
         self.loading = false;
+        for turn in &turns {
+            self.under_way.remove(&turn.seq);
+        }
         let now = self.parts.clock.now();
         let found = match read {
             Ok(found) => found,
@@ -336,7 +358,7 @@ impl Run {
             if self.backlog.get(turn.seq).is_some() {
                 self.dispatch(turn);
             } else {
-                // No longer queued.
+                // No longer queued, or another node's.
                 self.finished(turn, now);
             }
         }
@@ -353,7 +375,13 @@ impl Run {
             }
         }
         let now = self.parts.clock.now();
+        self.under_way.remove(&turn.seq);
         match ended.next {
+            item::Next::Lost => {
+                self.lost_some = true;
+                // Should it be ours again by then, it is read under the new lease, in its place of the order.
+                self.backlog.again(turn, now + STORE_PAUSE, None);
+            }
             item::Next::Again { due_at, work } => self.backlog.again(turn, due_at, work),
             item::Next::Finished => self.finished(turn, now),
             item::Next::Settled => {
@@ -368,6 +396,7 @@ impl Run {
     }
 
     fn finished(&mut self, turn: Turn, now: Timestamp) {
+        self.reading.ended(turn.seq);
         if let Some(next) = self.backlog.finish(turn, now) {
             self.dispatch(next);
         }

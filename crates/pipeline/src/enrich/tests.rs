@@ -105,6 +105,8 @@ impl Stage {
             config: world.config.enrich.clone(),
             wake: wake.clone(),
             deliver: Hint::new(),
+            fence: Fence::new(world.store.holdings(), world.metrics.nodes.clone()),
+            shards: Wake::new(),
         });
         Self {
             world,

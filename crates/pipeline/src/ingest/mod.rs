@@ -22,7 +22,7 @@ use tidings_domain::{
 };
 use tidings_graph::wire::notification::{Item, parse_collection, without_client_state};
 use tidings_storage::{
-    Store, StoreError,
+    Holdings, Store, StoreError,
     record::{KeyedHash, NewNotification},
 };
 
@@ -61,6 +61,7 @@ pub struct Ingest {
     ids: Arc<Ids>,
     metrics: IngestMetrics,
     enrich: Wake,
+    holdings: Holdings,
     hold: Duration,
     room: HoldingRoom,
 }
@@ -104,6 +105,7 @@ impl Ingest {
         hold: Duration,
     ) -> Self {
         Self {
+            holdings: store.holdings(),
             store,
             directory,
             clock,
@@ -250,7 +252,10 @@ impl Ingest {
         if !accepted.is_empty() {
             // A hint that comes too early, or for nothing, does no harm; one that is missing, because whoever waited
             // for the answer has gone away meanwhile, would.
-            let _wakes_at_the_end = WakeOnDrop(&self.enrich);
+            // Where it is all for other nodes, the store tells them.
+            let held = self.holdings.shards();
+            let ours = accepted.iter().any(|new| held.contains(new.shard));
+            let _wakes_at_the_end = ours.then(|| WakeOnDrop(&self.enrich));
             let commit = self.store.record_notifications(accepted);
             let given = within(&*self.clock, COMMIT_WAIT, commit)
                 .await

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -22,6 +23,8 @@ const PREFIX: &str = "tdk_";
 const SHOWN: usize = PREFIX.len() + 6;
 /// How many keys the cache holds before it begins anew.
 const CACHED: usize = 1_024;
+/// For how long a key is not looked up again: one that another node removes opens nothing here after that.
+const FRESH: Duration = Duration::from_millis(500);
 
 /// A key that somebody asks for.
 #[derive(Clone, Debug)]
@@ -41,7 +44,8 @@ pub struct KeyCache(Mutex<Cached>);
 
 #[derive(Debug, Default)]
 struct Cached {
-    keys: HashMap<[u8; 32], ApiKey>,
+    /// With the time until which they are fresh, on the monotonic clock.
+    keys: HashMap<[u8; 32], (Duration, ApiKey)>,
     /// How many keys were removed: what was read from the store before a removal is not cached after it.
     removals: u64,
 }
@@ -63,9 +67,12 @@ impl Manage {
         }
         // Looked up by hash, so that the time it takes tells nothing about any key's text.
         let hash = hash(text);
+        let now = self.clock.monotonic();
         let removals = {
             let cached = self.keys.lock();
-            if let Some(key) = cached.keys.get(&hash) {
+            if let Some((until, key)) = cached.keys.get(&hash)
+                && now < *until
+            {
                 return Ok(Some(key.clone()));
             }
             cached.removals
@@ -77,8 +84,10 @@ impl Manage {
                 if cached.keys.len() >= CACHED {
                     cached.keys.clear();
                 }
-                cached.keys.insert(hash, key.clone());
+                cached.keys.insert(hash, (now + FRESH, key.clone()));
             }
+        } else {
+            self.keys.lock().keys.remove(&hash);
         }
         Ok(key)
     }
@@ -88,7 +97,7 @@ impl Manage {
         let deleted = self.store.delete_key(id).await?;
         let mut cached = self.keys.lock();
         cached.removals += 1;
-        cached.keys.retain(|_, key| key.id != id);
+        cached.keys.retain(|_, (_, key)| key.id != id);
         Ok(deleted)
     }
 }

@@ -14,6 +14,7 @@ use prometheus_client::{
 mod deliver;
 mod enrich;
 mod ingest;
+mod nodes;
 mod store;
 mod subscribe;
 mod supervisor;
@@ -21,6 +22,7 @@ mod supervisor;
 pub use deliver::DeliverMetrics;
 pub use enrich::{EnrichMetrics, FetchResult};
 pub use ingest::IngestMetrics;
+pub use nodes::{NodesMetrics, Stage};
 pub use store::StoreMetrics;
 pub use subscribe::{CallResult, SubscribeMetrics};
 pub use supervisor::SupervisorMetrics;
@@ -37,6 +39,8 @@ pub struct Metrics {
     pub deliver: DeliverMetrics,
     /// Keeping Graph's subscriptions alive.
     pub subscribe: SubscribeMetrics,
+    /// Sharing the work with other nodes.
+    pub nodes: NodesMetrics,
     /// What waits in the store.
     pub store: StoreMetrics,
     /// Loops that had to be restarted.
@@ -52,6 +56,7 @@ impl Metrics {
             enrich: EnrichMetrics::register(&mut registry),
             deliver: DeliverMetrics::register(&mut registry),
             subscribe: SubscribeMetrics::register(&mut registry),
+            nodes: NodesMetrics::register(&mut registry),
             store: StoreMetrics::register(&mut registry),
             supervisor: SupervisorMetrics::register(&mut registry),
             registry: Arc::new(registry),
@@ -134,6 +139,8 @@ mod tests {
             },
             Timestamp::from_millis(3_500),
         );
+        metrics.nodes.fill(tidings_domain::shard::ShardSet::ALL);
+        metrics.nodes.signal(tidings_storage::Signal::Queued);
         let text = metrics.encode();
         for line in [
             "tidings_ingest_notifications_total{verdict=\"accepted\"} 1\n",
@@ -147,6 +154,9 @@ mod tests {
             "tidings_store_pending_deliveries 8\n",
             "tidings_store_oldest_waiting_seconds 2.5\n",
             "tidings_store_up 1\n",
+            "tidings_nodes_shards_held 64\n",
+            "tidings_nodes_fenced_total{stage=\"enrich\"} 0\n",
+            "tidings_nodes_signals_total{signal=\"queued\"} 1\n",
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");
         }

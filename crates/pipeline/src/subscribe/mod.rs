@@ -3,9 +3,13 @@
 //! A row is the wish, and comes first: with the clientState that Graph will send. Then Graph is asked. Whatever happens
 //! between the two, the next try finds out what Graph has and takes it over.
 //!
+//! Where several nodes share the store, only the one that holds a row's shard asks Graph for it, so that no two ask for
+//! different things at one time. A wish that comes to another node is written down, and waits for that one to act.
+//!
 //! | module | holds |
 //! | --- | --- |
 //! | `act` | one row: asks Graph for what the row wants |
+//! | `elsewhere` | waits for another node to act on a row of its |
 //! | `conflict` | Graph has such a subscription already: whose it is |
 //! | `schedule` | when a row is looked at next |
 //! | `advice` | what to tell people who can mend a refusal |
@@ -32,7 +36,7 @@ use tidings_graph::{
     resource::{SubscriptionPath, table::Rich},
 };
 use tidings_storage::{
-    Store, StoreError,
+    Lease, Store, StoreError,
     record::{DueSubscription, SubscriptionUpdate},
 };
 use tokio_util::sync::CancellationToken;
@@ -40,14 +44,16 @@ use url::Url;
 
 use crate::{
     directory::{Change, Directory},
+    fence::Fence,
     manage::ManageError,
-    metrics::SubscribeMetrics,
+    metrics::{Stage, SubscribeMetrics},
     wake::Wake,
 };
 
 mod act;
 mod advice;
 mod conflict;
+mod elsewhere;
 mod schedule;
 
 #[cfg(test)]
@@ -91,6 +97,8 @@ pub struct SubscribeParts {
     pub public_url: Url,
     /// Wakes it.
     pub wake: Wake,
+    /// Tells its rows from those of other nodes.
+    pub fence: Fence,
 }
 
 /// A subscription that somebody wants.
@@ -159,8 +167,12 @@ impl Subscribe {
             .await?;
         // Notifications may come before Graph's answer to the call that follows.
         self.refresh(subscription.id).await;
-        let _hint = WakeAtEnd(&parts.wake);
-        let asked = self.act(subscription.id).await?;
+        let asked = if parts.fence.holds(shard) {
+            let _hint = WakeAtEnd(&parts.wake);
+            self.act(subscription.id).await?
+        } else {
+            self.served_elsewhere(subscription.id).await?
+        };
         Ok(asked.unwrap_or(subscription))
     }
 
@@ -168,22 +180,37 @@ impl Subscribe {
     /// `deleting` and is removed by itself.
     pub async fn delete(&self, id: SubscriptionId) -> Result<bool, ManageError> {
         let parts = &self.parts;
-        let lock = self.lock(id);
-        let guard = lock.lock().await;
-        let Some(subscription) = parts.store.subscription(id).await? else {
+        let Some(subscription) = self.mark_deleting(id).await? else {
             return Ok(false);
         };
-        let update = SubscriptionUpdate {
-            state: SubscriptionState::Deleting,
-            due_at: parts.clock.now(),
-            failures: 0,
-            ..unchanged(&subscription)
-        };
-        parts.store.update_subscription(update, None).await?;
-        drop(guard);
-        let _hint = WakeAtEnd(&parts.wake);
-        self.act(id).await?;
+        if self.is_ours(&subscription).await? {
+            let _hint = WakeAtEnd(&parts.wake);
+            self.act(id).await?;
+        } else {
+            self.removed_elsewhere(id).await?;
+        }
         Ok(true)
+    }
+
+    /// Writes down that a subscription is to be removed, and gives it as it was; `None` if there is none.
+    async fn mark_deleting(&self, id: SubscriptionId) -> Result<Option<Subscription>, StoreError> {
+        let lock = self.lock(id);
+        let _guard = lock.lock().await;
+        let Some(subscription) = self.parts.store.subscription(id).await? else {
+            return Ok(None);
+        };
+        let update = self.deleting(unchanged(&subscription));
+        self.parts.store.update_subscription(update, None).await?;
+        Ok(Some(subscription))
+    }
+
+    fn deleting(&self, update: SubscriptionUpdate) -> SubscriptionUpdate {
+        SubscriptionUpdate {
+            state: SubscriptionState::Deleting,
+            due_at: self.parts.clock.now(),
+            failures: 0,
+            ..update
+        }
     }
 
     /// Looks after all subscriptions until `stop`.
@@ -229,9 +256,13 @@ impl Subscribe {
         // Those under way are still due in the store.
         let limit = u32::try_from(busy.len() + room).unwrap_or(u32::MAX);
         let due = parts.store.due_subscriptions(now, limit).await?;
-        for DueSubscription { subscription, .. } in due {
+        for DueSubscription {
+            subscription,
+            lease,
+        } in due
+        {
             if busy.len() < parts.config.concurrency.max(1) && busy.insert(subscription.id) {
-                running.push(self.look_after(subscription.id));
+                running.push(self.look_after(subscription.id, lease));
             }
         }
         let next = parts.store.next_due_subscription().await?;
@@ -239,12 +270,17 @@ impl Subscribe {
         Ok(wait.clamp(PAUSE, LOOK_ANYWAY))
     }
 
-    fn look_after(&self, id: SubscriptionId) -> Looking {
+    fn look_after(&self, id: SubscriptionId, lease: Lease) -> Looking {
         let this = self.clone();
         Box::pin(async move {
-            let acted = std::panic::AssertUnwindSafe(this.act_if_due(id)).catch_unwind();
+            let acted = std::panic::AssertUnwindSafe(this.act_if_due(id, lease)).catch_unwind();
             let problem = match acted.await {
                 Ok(Ok(())) => return id,
+                Ok(Err(StoreError::Fenced { .. })) => {
+                    // Should the store still show it as ours, it is not asked for again at once.
+                    this.parts.clock.sleep(PAUSE).await;
+                    return id;
+                }
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => "an error in the program".to_owned(),
             };
@@ -255,19 +291,22 @@ impl Subscribe {
         })
     }
 
-    async fn act_if_due(&self, id: SubscriptionId) -> Result<(), StoreError> {
+    /// Does for a row what it wants now, if it is due; `Fenced` if it is another node's.
+    async fn act_if_due(&self, id: SubscriptionId, lease: Lease) -> Result<(), StoreError> {
         let due = |row: &Subscription| row.due_at <= self.parts.clock.now();
-        self.act_when(id, due).await.map(|_| ())
+        let acted = self.act_when(id, Some(lease), due).await;
+        acted.map(|_| ())
     }
 
     /// Does for a row what it wants now, due or not, and gives it as it then is; `None` if it is gone.
     async fn act(&self, id: SubscriptionId) -> Result<Option<Subscription>, StoreError> {
-        self.act_when(id, |_| true).await
+        self.act_when(id, None, |_| true).await
     }
 
     async fn act_when(
         &self,
         id: SubscriptionId,
+        lease: Option<Lease>,
         wanted: impl Fn(&Subscription) -> bool,
     ) -> Result<Option<Subscription>, StoreError> {
         let lock = self.lock(id);
@@ -278,18 +317,44 @@ impl Subscribe {
         if !wanted(&row) {
             return Ok(Some(row));
         }
+        if let Some(lease) = lease.filter(|&lease| !self.parts.fence.allows(lease)) {
+            let shard = lease.shard();
+            return Err(StoreError::Fenced { shard });
+        }
         let _counted = InFlight::begin(&self.parts.metrics.in_flight);
         let done = act::act(&self.parts, &row).await;
         match done {
-            act::Done::Changed(update) => {
-                self.parts.store.update_subscription(update, None).await?
-            }
+            act::Done::Changed(update) => self.record(update, lease).await?,
             act::Done::Removed => {
                 self.parts.store.delete_subscription(id).await?;
             }
         }
         self.refresh(id).await;
         self.parts.store.subscription(id).await
+    }
+
+    /// Records what was done, unless somebody has wished the row away meanwhile: then it is only the more to be removed.
+    async fn record(
+        &self,
+        update: SubscriptionUpdate,
+        lease: Option<Lease>,
+    ) -> Result<(), StoreError> {
+        let store = &self.parts.store;
+        let wished_away = update.state != SubscriptionState::Deleting
+            && store
+                .subscription(update.id)
+                .await?
+                .is_some_and(|row| row.state == SubscriptionState::Deleting);
+        let update = if wished_away {
+            self.deleting(update)
+        } else {
+            update
+        };
+        let recorded = store.update_subscription(update, lease).await;
+        if let (Err(StoreError::Fenced { .. }), Some(lease)) = (&recorded, lease) {
+            self.parts.fence.refuse(lease, Stage::Subscribe);
+        }
+        recorded
     }
 
     async fn refresh(&self, id: SubscriptionId) {

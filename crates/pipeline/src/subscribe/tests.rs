@@ -50,6 +50,7 @@ impl Stage {
             config: world.config.subscribe.clone(),
             public_url: "https://tidings.example/base".parse().unwrap(),
             wake: Wake::new(),
+            fence: Fence::new(world.store.holdings(), world.metrics.nodes.clone()),
         });
         Self {
             world,

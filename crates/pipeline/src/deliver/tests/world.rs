@@ -35,6 +35,7 @@ use super::moody::{Mood, Moody};
 use crate::{
     deliver::{Deliver, Hint, Parts},
     directory::{Change, Directory},
+    fence::Fence,
     metrics::Metrics,
     wake::Wake,
 };
@@ -115,6 +116,8 @@ impl World {
             config: config.deliver,
             hint: hint.clone(),
             wake: wake.clone(),
+            fence: Fence::new(store.holdings(), metrics.nodes.clone()),
+            shards: Wake::new(),
         });
         Self {
             store,
