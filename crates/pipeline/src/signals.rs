@@ -100,3 +100,6 @@ impl Signals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,7 +40,7 @@ impl Hint {
     }
 
     /// Waits for a hint and takes all there are.
-    pub(super) async fn take(&self) -> HashSet<WebhookId> {
+    pub(crate) async fn take(&self) -> HashSet<WebhookId> {
         self.wake.wait().await;
         let mut hinted = self.webhooks.lock().unwrap_or_else(PoisonError::into_inner);
         mem::take(&mut *hinted)

@@ -30,6 +30,7 @@ use crate::{
 };
 
 mod events;
+mod nodes;
 mod order;
 
 /// The connection that [`queued`] notifications are of.

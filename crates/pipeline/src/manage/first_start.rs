@@ -49,14 +49,13 @@ pub async fn prepare(
     keep: impl FnOnce(&Secret) -> Result<(), FirstStartError> + Send,
 ) -> Result<Environment, FirstStartError> {
     let there = store.environments().await.map_err(ManageError::from)?;
-    let environment = match there.into_iter().next() {
-        Some(oldest) => oldest,
-        None => {
-            let first = environment::made(environment::DEFAULT, ids, clock.now())?;
-            let made = store.create_environment(first.clone()).await;
-            made.map_err(ManageError::from)?;
-            first
-        }
+    let environment = if let Some(oldest) = there.into_iter().next() {
+        oldest
+    } else {
+        let first = environment::made(environment::DEFAULT, ids, clock.now())?;
+        let made = store.create_environment(first.clone()).await;
+        made.map_err(ManageError::from)?;
+        first
     };
     let one = PageLimit::new(1).unwrap_or_default();
     let keys = store.keys(None, Page::first(one)).await;
@@ -68,7 +67,7 @@ pub async fn prepare(
             name: "first admin key".to_owned(),
             scope: Scope::Admin,
         };
-        let key = key::made(new, &text, ids, clock.now())?;
+        let key = key::made(&new, &text, ids, clock.now())?;
         store.create_key(key).await.map_err(ManageError::from)?;
     }
     Ok(environment)

@@ -54,7 +54,7 @@ impl Manage {
     /// Makes a key. Its text is in the answer, and nowhere else.
     pub async fn create_key(&self, new: NewKey) -> Result<(ApiKey, Secret), ManageError> {
         let text = random(&*self.entropy);
-        let new = made(new, &text, &self.ids, self.clock.now())?;
+        let new = made(&new, &text, &self.ids, self.clock.now())?;
         let key = new.key.clone();
         self.store.create_key(new).await?;
         Ok((key, text))
@@ -116,7 +116,7 @@ pub(super) fn random(entropy: &dyn Entropy) -> Secret {
 
 /// A key with this text, which is in no store yet.
 pub(super) fn made(
-    new: NewKey,
+    new: &NewKey,
     text: &Secret,
     ids: &Ids,
     now: Timestamp,

@@ -11,6 +11,8 @@ use tidings_storage::record::SubscriptionUpdate;
 use super::*;
 use crate::testing::{Graph, Reply, Seen, World, reply};
 
+mod nodes;
+
 const RESOURCE: &str = "users/u/events";
 
 /// The subscriptions that a Graph has, and what it is told to answer instead.

@@ -1,7 +1,12 @@
-//! What tests of several stages share: a Graph that answers as the test says, and a configured world over a real store.
+//! What tests of several stages share: a Graph that answers as the test says, and a configured
+//! world over a real store, and several nodes that share one.
 
 mod graph;
+mod nodes;
+mod store_over;
 mod world;
 
 pub(crate) use graph::{Graph, Reply, Seen, reply};
+pub(crate) use nodes::{Cluster, Member};
+pub(crate) use store_over::{store_over, verbs};
 pub(crate) use world::{TENANT, World};

@@ -17,6 +17,7 @@ use crate::signature::{SigningKey, Verified};
 
 mod faults;
 mod moody;
+mod nodes;
 mod receiver;
 mod store;
 mod world;

@@ -37,6 +37,7 @@ use crate::{
     directory::{Change, Directory},
     fence::Fence,
     metrics::Metrics,
+    testing::Member,
     wake::Wake,
 };
 
@@ -136,6 +137,33 @@ impl World {
             stop: CancellationToken::new(),
             _folder: folder,
         }
+    }
+
+    /// The stage of another node.
+    pub(super) fn on(&self, member: &Member) -> Deliver {
+        let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
+        let policy = AddressPolicy::new(vec!["127.0.0.0/8".parse().unwrap()]);
+        let Member {
+            store,
+            directory,
+            metrics,
+            fence,
+            stages,
+        } = member;
+        Deliver::new(Parts {
+            store: store.clone(),
+            directory: Arc::clone(directory),
+            egress: Egress::new(policy, Arc::clone(&clock)).unwrap(),
+            clock,
+            entropy: Arc::new(SeededEntropy::new(4)),
+            ids: Arc::clone(&self.ids),
+            metrics: metrics.deliver.clone(),
+            config: config::load(None, [], Vec::new()).unwrap().deliver,
+            hint: stages.deliver.clone(),
+            wake: stages.deliver_any.clone(),
+            fence: fence.clone(),
+            shards: stages.deliver_shards.clone(),
+        })
     }
 
     pub(super) fn run(&mut self) {

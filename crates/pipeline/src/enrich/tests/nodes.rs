@@ -1,0 +1,239 @@
+//! Several nodes over one store.
+
+use std::future::ready;
+
+use tidings_domain::shard::ShardSet;
+use tokio::sync::Semaphore;
+
+use super::*;
+use crate::{
+    ingest::shard,
+    testing::{Cluster, Member},
+};
+
+/// The stage of a node that asks for one thing at a time.
+fn on(member: &Member, world: &World) -> Enrich {
+    let config = EnrichConfig {
+        concurrency: 1,
+        ..world.config.enrich.clone()
+    };
+    Enrich::new(EnrichParts {
+        store: member.store.clone(),
+        directory: Arc::clone(&member.directory),
+        graph: world.graph.clone(),
+        clock: Arc::new(world.clock.clone()),
+        entropy: Arc::clone(&world.entropy),
+        ids: Arc::clone(&world.ids),
+        metrics: member.metrics.enrich.clone(),
+        config,
+        wake: member.stages.enrich.clone(),
+        deliver: Hint::new(),
+        fence: member.fence.clone(),
+        shards: member.stages.enrich_shards.clone(),
+    })
+}
+
+/// Runs the stages of `members` while `test` runs.
+async fn run<T>(stage: &Stage, members: [&Member; 2], test: impl Future<Output = T>) -> T {
+    let stop = CancellationToken::new();
+    let stages = members.map(|member| on(member, &stage.world));
+    let signals = members.map(Member::signals);
+    tokio::select! {
+        () = stages[0].run(&stop) => panic!("the stage has ended"),
+        () = stages[1].run(&stop) => panic!("the stage has ended"),
+        () = signals[0].run(&stop) => panic!("the signals have ended"),
+        () = signals[1].run(&stop) => panic!("the signals have ended"),
+        done = test => done,
+    }
+}
+
+/// The same with a second node whose stage does not run.
+async fn run_first<T>(
+    stage: &Stage,
+    first: &Member,
+    second: &Member,
+    test: impl Future<Output = T>,
+) -> T {
+    let stop = CancellationToken::new();
+    let running = on(first, &stage.world);
+    let signals = [first, second].map(Member::signals);
+    tokio::select! {
+        () = running.run(&stop) => panic!("the stage has ended"),
+        () = signals[0].run(&stop) => panic!("the signals have ended"),
+        () = signals[1].run(&stop) => panic!("the signals have ended"),
+        done = test => done,
+    }
+}
+
+async fn two(stage: &Stage) -> (Cluster, Member, Member) {
+    let cluster = Cluster::new();
+    let world = &stage.world;
+    let first = cluster.join(&world.store, &world.clock).await;
+    let second = cluster.join(&world.store, &world.clock).await;
+    (cluster, first, second)
+}
+
+/// A stage whose Graph answers once the gate lets it.
+async fn gated() -> (Stage, Arc<Semaphore>) {
+    let gate = Arc::new(Semaphore::new(0));
+    let held = Arc::clone(&gate);
+    let stage = Stage::new(move |_| {
+        let held = Arc::clone(&held);
+        async move {
+            held.acquire().await.unwrap().forget();
+            object("x", "1")
+        }
+    })
+    .await;
+    (stage, gate)
+}
+
+const FENCED: &str = "tidings_nodes_fenced_total{stage=\"enrich\"} 1";
+
+async fn counted(member: &Member, line: &str) {
+    while !member.counted(line) {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn each_node_works_on_its_own_shards_and_once() {
+    let stage = Stage::new(|_| ready(object("x", "1"))).await;
+    let (cluster, first, second) = two(&stage).await;
+    for number in 0..40 {
+        let resource = format!("users/u{}/events/{number}", number % 20);
+        stage.managed(&resource, ChangeType::Updated).await;
+    }
+    let half = ShardSet::from_bits(0x5555_5555_5555_5555);
+    let queue = stage.world.queue().await;
+    let of_first = queue
+        .iter()
+        .filter(|one| half.contains(shard::of(&one.notification)))
+        .count();
+    assert!((1..40).contains(&of_first), "{of_first}");
+    run(&stage, [&first, &second], async {
+        // Nobody holds anything: nothing is done.
+        for _ in 0..200 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(stage.graph.calls().len(), 0);
+        cluster.give(&first.store, half);
+        stage.world.events_reach(of_first).await;
+        cluster.give(&second.store, ShardSet::ALL.without(half));
+        stage.world.events_reach(40).await;
+        // The store shows the last ones again and again; and the other node is told of what this one records.
+        for number in 40..60 {
+            let new = stage.notification(&format!("users/u{number}/events/x"), ChangeType::Updated);
+            first.store.record_notifications(vec![new]).await.unwrap();
+            first.stages.enrich.wake();
+        }
+        stage.world.events_reach(60).await;
+    })
+    .await;
+    assert_eq!(stage.graph.calls().len(), 60);
+}
+
+#[tokio::test]
+async fn what_a_node_had_in_memory_is_done_by_the_one_that_took_its_shards_over() {
+    let (stage, gate) = gated().await;
+    let (cluster, first, second) = two(&stage).await;
+    for change in [
+        ChangeType::Created,
+        ChangeType::Updated,
+        ChangeType::Updated,
+    ] {
+        stage.managed(A, change).await;
+    }
+    for number in 0..10 {
+        stage
+            .managed(&format!("users/u{number}/events/b"), ChangeType::Updated)
+            .await;
+    }
+    cluster.give(&first.store, ShardSet::ALL);
+    run(&stage, [&first, &second], async {
+        stage.calls_reach(1).await;
+        cluster.give(&second.store, ShardSet::ALL);
+        stage.calls_reach(2).await;
+        gate.add_permits(100);
+        let events = stage.world.events_reach(13).await;
+        let of_a: Vec<_> = events.iter().filter(|event| event.subject == A).collect();
+        let told: Vec<_> = of_a.iter().map(|event| event.trigger.change).collect();
+        assert_eq!(
+            told,
+            [
+                ChangeType::Created,
+                ChangeType::Updated,
+                ChangeType::Updated
+            ]
+        );
+        counted(&first, FENCED).await;
+        assert!(stage.world.queue().await.is_empty());
+    })
+    .await;
+    // Only what was under way was asked for twice.
+    assert_eq!(stage.graph.calls().len(), 14);
+}
+
+#[tokio::test]
+async fn a_node_that_gets_its_shards_back_does_again_what_it_lost_and_in_order() {
+    let (stage, gate) = gated().await;
+    let (cluster, first, second) = two(&stage).await;
+    for change in [ChangeType::Created, ChangeType::Updated] {
+        stage.managed(A, change).await;
+    }
+    stage.managed(A, ChangeType::Deleted).await;
+    cluster.give(&first.store, ShardSet::ALL);
+    run_first(&stage, &first, &second, async {
+        stage.calls_reach(1).await;
+        // The second one had them for a moment, and did nothing.
+        cluster.give(&second.store, ShardSet::ALL);
+        cluster.give(&first.store, ShardSet::ALL);
+        gate.add_permits(100);
+        counted(&first, FENCED).await;
+        stage.world.pass(Duration::from_secs(1), || true).await;
+        let events = stage.world.events_reach(3).await;
+        let told: Vec<_> = events.iter().map(|event| event.trigger.change).collect();
+        assert_eq!(
+            told,
+            [
+                ChangeType::Created,
+                ChangeType::Updated,
+                ChangeType::Deleted
+            ]
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_node_that_does_not_know_that_it_has_lost_its_shards_records_nothing_and_stops() {
+    let (stage, gate) = gated().await;
+    let (cluster, first, second) = two(&stage).await;
+    for number in 0..10 {
+        stage
+            .managed(&format!("users/u{number}/events/b"), ChangeType::Updated)
+            .await;
+    }
+    cluster.give(&first.store, ShardSet::ALL);
+    run_first(&stage, &first, &second, async {
+        stage.calls_reach(1).await;
+        cluster.give_behind_its_back(&second.store, ShardSet::ALL);
+        gate.add_permits(1_000);
+        counted(&first, FENCED).await;
+        for _ in 0..20 {
+            stage.world.clock.advance(Duration::from_secs(1));
+            for _ in 0..50 {
+                tokio::task::yield_now().await;
+            }
+        }
+    })
+    .await;
+    // One for each shard at most: it then knows better.
+    assert!(
+        stage.graph.calls().len() <= 10,
+        "{}",
+        stage.graph.calls().len()
+    );
+    assert!(stage.world.events().await.is_empty());
+    assert_eq!(stage.world.queue().await.len(), 10);
+}

@@ -1,0 +1,95 @@
+//! Stores over another one, for tests that change what some verbs do.
+
+/// What the verbs are made of, for whoever uses [`store_over`].
+pub(crate) mod verbs {
+    pub(crate) use async_trait::async_trait;
+    pub(crate) use tidings_domain::{
+        Timestamp,
+        connection::{Connection, ConnectionState},
+        delivery::{Attempt, Delivery},
+        environment::Environment,
+        event::Event,
+        ids::{
+            ConnectionId, DeliveryId, EnvironmentId, EventId, IntegrationId, KeyId, NotificationId,
+            SubscriptionId, WebhookId,
+        },
+        integration::{Integration, IntegrationKey},
+        key::ApiKey,
+        notification::{Notification, Verdict},
+        page::{Listing, Page},
+        shard::Shard,
+        subscription::Subscription,
+        webhook::Webhook,
+    };
+    pub(crate) use tidings_storage::{
+        Holdings, Lease, Signal, Store, StoreError,
+        record::{
+            AttemptResult, DeliveryFilter, DueDelivery, DueSubscription, EventFilter, KeyedHash,
+            NewApiKey, NewEvent, NewNotification, NotificationFilter, QueuedNotification, Seq,
+            StoreHealth, SubscriptionUpdate, WebhookChange,
+        },
+    };
+
+    pub(crate) type Done<T> = Result<T, StoreError>;
+}
+
+/// Implements `Store` for a type: verbs of its own, and the others passed on to its member `inner`. Those that are work
+/// are passed on only if they are named.
+macro_rules! store_over {
+    ($over:ty { $($own:tt)* } passed { $($passed:tt)* }) => {
+        store_over! {
+            @all $over { $($own)* }
+            $($passed)*
+            create_environment(environment: Environment) -> Done<()>;
+            environments() -> Done<Vec<Environment>>;
+            delete_environment(id: EnvironmentId) -> Done<bool>;
+            create_integration(integration: Integration) -> Done<()>;
+            integrations() -> Done<Vec<Integration>>;
+            integration(environment: EnvironmentId, key: &IntegrationKey) -> Done<Option<Integration>>;
+            delete_integration(id: IntegrationId) -> Done<bool>;
+            create_connection(connection: Connection) -> Done<()>;
+            connection(id: ConnectionId) -> Done<Option<Connection>>;
+            connections(environment: Option<EnvironmentId>, page: Page) -> Done<Listing<Connection>>;
+            set_connection_state(id: ConnectionId, state: ConnectionState) -> Done<()>;
+            delete_connection(id: ConnectionId) -> Done<bool>;
+            subscription(id: SubscriptionId) -> Done<Option<Subscription>>;
+            subscriptions(environment: Option<EnvironmentId>, connection: Option<ConnectionId>, page: Page)
+                -> Done<Listing<Subscription>>;
+            delete_subscription(id: SubscriptionId) -> Done<bool>;
+            create_webhook(webhook: Webhook) -> Done<()>;
+            webhooks(environment: Option<EnvironmentId>, page: Page) -> Done<Listing<Webhook>>;
+            change_webhook(id: WebhookId, change: WebhookChange) -> Done<Option<Webhook>>;
+            delete_webhook(id: WebhookId) -> Done<bool>;
+            create_key(key: NewApiKey) -> Done<()>;
+            key_by_hash(hash: [u8; 32]) -> Done<Option<ApiKey>>;
+            keys(environment: Option<EnvironmentId>, page: Page) -> Done<Listing<ApiKey>>;
+            delete_key(id: KeyId) -> Done<bool>;
+            record_rejected(notifications: Vec<Notification>) -> Done<()>;
+            redeliver(id: DeliveryId, now: Timestamp) -> Done<Option<Delivery>>;
+            notification(id: NotificationId) -> Done<Option<Notification>>;
+            notifications(filter: NotificationFilter, page: Page) -> Done<Listing<Notification>>;
+            event(id: EventId) -> Done<Option<Event>>;
+            events(filter: EventFilter, page: Page) -> Done<Listing<Event>>;
+            delivery(id: DeliveryId) -> Done<Option<Delivery>>;
+            deliveries(filter: DeliveryFilter, page: Page) -> Done<Listing<Delivery>>;
+            attempts(delivery: DeliveryId) -> Done<Vec<Attempt>>;
+            health() -> StoreHealth;
+            check() -> Done<Vec<String>>;
+            close() -> ();
+        }
+    };
+    (@all $over:ty { $($own:tt)* } $($verb:ident($($name:ident: $type:ty),*) -> $out:ty;)*) => {
+        #[async_trait]
+        impl Store for $over {
+            $($own)*
+            $(async fn $verb(&self, $($name: $type),*) -> $out {
+                self.inner.$verb($($name),*).await
+            })*
+            fn hash_client_state(&self, client_state: &str) -> KeyedHash {
+                self.inner.hash_client_state(client_state)
+            }
+        }
+    };
+}
+
+pub(crate) use store_over;
