@@ -195,7 +195,7 @@ mod tests {
         assert!(!holdings.may_act(shard(3)) && !holdings.covers(lease));
         assert!(holdings.shards().is_empty());
         // Whoever looked meanwhile has forgotten the work: this is news, though the lease is the same.
-        assert!(holdings.set([lease], Duration::from_secs(60)));
+        assert!(holdings.set([lease], Duration::from_mins(1)));
     }
 
     #[test]

@@ -12,12 +12,17 @@
 //! | [`holdings`] | which shards this node may act for |
 //! | [`signal`] | what other nodes did that concerns this one |
 //! | [`seal`] | the key file and how secrets are sealed |
+//! | `rejected` | the budget of what strangers send |
 //! | [`sqlite`] | the embedded default |
+//! | [`postgres`] | many nodes on one database |
 //! | `contract` | one named test a promise, run over each backend |
 
+mod checksum;
 pub mod error;
 pub mod holdings;
+pub mod postgres;
 pub mod record;
+mod rejected;
 pub mod seal;
 pub mod signal;
 pub mod sqlite;

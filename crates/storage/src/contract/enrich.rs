@@ -35,18 +35,18 @@ pub(crate) async fn the_queue_is_read_from_a_place_on(world: World) {
             .await;
     }
     let queue = world.queue().await;
-    let next = world
-        .store
-        .queued_notifications(queue[1].seq, 2)
-        .await
-        .unwrap();
-    assert_eq!(next, queue[2..4]);
     let behind = world
         .store
         .queued_notifications(queue[4].seq, 2)
         .await
         .unwrap();
     assert_eq!(behind, []);
+    let next = world
+        .store
+        .queued_notifications(queue[1].seq, 2)
+        .await
+        .unwrap();
+    assert_eq!(next, queue[2..4]);
     let places = vec![queue[3].seq, Seq(1 << 40), queue[0].seq];
     let found = world.store.queued_notifications_at(places).await.unwrap();
     assert_eq!(found, [queue[3].clone(), queue[0].clone()]);

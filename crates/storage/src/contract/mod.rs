@@ -31,6 +31,11 @@ pub(crate) mod whole;
 pub(crate) trait Backend: Send + Sync {
     /// Opens the store. The one opened before is closed.
     async fn open(&self, parts: Parts) -> Arc<dyn Store>;
+
+    /// How many random sequences a model is compared with: as many as take some seconds.
+    fn cases(&self) -> u32 {
+        200
+    }
 }
 
 /// What a backend builds a store from.
@@ -78,6 +83,11 @@ impl World {
     pub(crate) async fn restart(&mut self) {
         self.store.close().await;
         self.store = self.backend.open(self.parts.clone()).await;
+    }
+
+    /// How many random sequences a model is compared with.
+    pub(crate) fn cases(&self) -> u32 {
+        self.backend.cases()
     }
 
     pub(crate) fn now(&self) -> Timestamp {

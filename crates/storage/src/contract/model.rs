@@ -90,7 +90,7 @@ pub(crate) async fn the_store_and_a_model_of_it_agree(mut world: World) {
         ..Config::default()
     });
     let sequences = prop::collection::vec(step(), 1..40);
-    for case in 0..200 {
+    for case in 0..world.cases() {
         let steps = sequences.new_tree(&mut runner).unwrap().current();
         let (tenant, webhooks) = beginning(&mut world, case).await;
         let mut model = Model::default();

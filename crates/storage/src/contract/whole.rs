@@ -32,10 +32,14 @@ pub(crate) async fn all_of_it_is_there_after_a_restart(mut world: World) {
                 store.integrations().await.unwrap(),
                 store.connections(None, all()).await.unwrap(),
                 store.webhooks(None, all()).await.unwrap(),
+                // The lease is a new one.
                 store
                     .queued_notifications(Seq::default(), 100)
                     .await
-                    .unwrap(),
+                    .unwrap()
+                    .into_iter()
+                    .map(|queued| (queued.seq, queued.due_at, queued.notification))
+                    .collect::<Vec<_>>(),
                 store
                     .deliveries(DeliveryFilter::default(), all())
                     .await

@@ -10,7 +10,6 @@
 //! | `environments` … `keys` | what is configured, a file each |
 //! | `ingest`, `enrich`, `deliver` | what the stages read and write |
 //! | `notifications`, `events`, `deliveries`, `lists` | what people look at |
-//! | `rejected` | the budget of what strangers send |
 //! | `health`, `check` | what the store says of itself |
 //! | `row`, `trouble` | between our words and SQLite's |
 
@@ -21,10 +20,9 @@ use tokio::sync::watch;
 
 use self::{
     reader::Readers,
-    rejected::Budget,
     writer::{Gauges, Writer},
 };
-use crate::seal::Seal;
+use crate::{rejected::Budget, seal::Seal};
 
 mod check;
 mod connections;
@@ -44,7 +42,6 @@ mod migrate;
 mod notifications;
 mod open;
 mod reader;
-mod rejected;
 mod row;
 mod store;
 mod subscriptions;

@@ -24,10 +24,12 @@ use super::{
     SqliteStore, database,
     migrate::{MigrateError, migrate},
     reader::Readers,
-    rejected::Budget,
     writer::{self, Gauges, Parts, Writer},
 };
-use crate::seal::{self, KeyFileError, KeyId, Seal, SealingKey};
+use crate::{
+    rejected::Budget,
+    seal::{self, KeyFileError, KeyId, Seal, SealingKey},
+};
 
 /// What a store is made of.
 #[derive(Clone, Debug)]

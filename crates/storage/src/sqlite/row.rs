@@ -9,6 +9,7 @@ use rusqlite::{
 };
 use tidings_domain::{Secret, Timestamp, trigger::Trigger};
 
+pub(super) use crate::checksum::of as checksum;
 use crate::seal::{Place, Seal};
 
 /// Binds a value as the text that it is displayed as.
@@ -164,17 +165,6 @@ pub(super) fn unless_damaged<T>(read: Result<T>) -> Result<Option<T>> {
         }
         Err(error) => Err(error),
     }
-}
-
-/// The checksum of bytes that leave this machine: the first 64 bits of their SHA-256, which the processor computes faster
-/// than most shorter sums.
-pub(super) fn checksum(bytes: &[u8]) -> i64 {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-    let (first, _) = digest
-        .as_ref()
-        .split_first_chunk()
-        .expect("invariant: SHA-256 has 32 bytes");
-    i64::from_le_bytes(*first)
 }
 
 /// The members of a list as text with commas between.

@@ -24,7 +24,7 @@ use tidings_domain::{
 
 use super::{
     SqliteStore, connections, deliver, deliveries, enrich, environments, events, ingest,
-    integrations, keys, lists, notifications, rejected, subscriptions, webhooks,
+    integrations, keys, lists, notifications, subscriptions, webhooks,
     writer::{Kind, Tx, Undone},
 };
 use crate::{
@@ -34,6 +34,7 @@ use crate::{
         NewApiKey, NewEvent, NewNotification, NotificationFilter, QueuedNotification, Seq,
         StoreHealth, SubscriptionUpdate, WebhookChange,
     },
+    rejected,
     seal::Seal,
 };
 

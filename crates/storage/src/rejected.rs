@@ -16,7 +16,7 @@ const TEXT_BYTES: usize = 1_024;
 
 /// So many rejected notifications are written per second; the rest are only counted, by ingest.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(crate) struct Budget {
     per_second: u32,
     state: Mutex<State>,
 }
@@ -28,7 +28,7 @@ struct State {
 }
 
 impl Budget {
-    pub(super) fn new(per_second: u32, now: Duration) -> Self {
+    pub(crate) fn new(per_second: u32, now: Duration) -> Self {
         Self {
             per_second,
             state: Mutex::new(State {
@@ -39,7 +39,7 @@ impl Budget {
     }
 
     /// How many of `wanted` may be written now.
-    pub(super) fn take(&self, wanted: usize, now: Duration) -> usize {
+    pub(crate) fn take(&self, wanted: usize, now: Duration) -> usize {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if now.as_secs() != state.second {
             state.second = now.as_secs();
@@ -52,7 +52,7 @@ impl Budget {
 }
 
 /// Cuts a rejected notification down to what is kept of it.
-pub(super) fn cut(mut notification: Notification) -> Notification {
+pub(crate) fn cut(mut notification: Notification) -> Notification {
     if notification.item.len() > KEPT_BYTES {
         let end = boundary(&notification.item, KEPT_BYTES);
         // A copy, so that the whole POST is not kept in memory for the sake of this.

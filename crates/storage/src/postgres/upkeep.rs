@@ -1,0 +1,101 @@
+//! What a node does beside its callers' work: days made ahead, old things removed. Every node does it, and it does no
+//! harm that several do.
+
+use std::{sync::Arc, time::Duration};
+
+use sqlx::{AssertSqlSafe, PgConnection};
+use tokio_util::sync::CancellationToken;
+
+use super::{Shared, ingest::turn, partitions, trouble::Undone, webhooks};
+use crate::StoreError;
+
+/// How often it is looked for what removed webhooks have left behind.
+const OFTEN: Duration = Duration::from_secs(1);
+
+/// How often the rest is done.
+const SELDOM: Duration = Duration::from_mins(10);
+
+/// How long changes are kept for nodes that were away; one that was away for longer reads everything again.
+const CHANGES_KEPT_MS: i64 = 3_600_000;
+
+/// How long a node that is gone can still be looked up.
+const NODES_KEPT_MS: i64 = 86_400_000;
+
+/// Works until the store is closed.
+pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
+    let mut seldom_at = shared.timer.monotonic() + Duration::from_secs(30);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = shared.timer.sleep(OFTEN) => {}
+        }
+        if let Err(error) = leftovers(&shared).await {
+            tracing::debug!(%error, "what removed webhooks left cannot be removed now: it is tried again");
+        }
+        let now = shared.timer.monotonic();
+        if now < seldom_at {
+            continue;
+        }
+        seldom_at = now + SELDOM;
+        if let Err(error) = seldom(&shared).await {
+            tracing::debug!(%error, "upkeep of the database failed: it is tried again");
+        }
+    }
+}
+
+async fn leftovers(shared: &Shared) -> Result<(), StoreError> {
+    loop {
+        let lent = shared.pool.lend().await?;
+        let more = lent
+            .run(async |sql| webhooks::remove_leftovers(sql).await)
+            .await?;
+        if !more {
+            return Ok(());
+        }
+    }
+}
+
+async fn seldom(shared: &Shared) -> Result<(), StoreError> {
+    partitions::make_ahead(shared).await?;
+    let lent = shared.pool.lend().await?;
+    lent.run(async |sql| {
+        for (statement, kept) in [
+            (
+                "DELETE FROM changes WHERE at < database_ms() - $1",
+                CHANGES_KEPT_MS,
+            ),
+            (
+                "DELETE FROM nodes WHERE seen_at < database_ms() - $1",
+                NODES_KEPT_MS,
+            ),
+        ] {
+            sqlx::query(statement).bind(kept).execute(&mut *sql).await?;
+        }
+        empty_old_keys(sql).await
+    })
+    .await?;
+    Ok(())
+}
+
+/// Empties the table of dedup keys whose turn comes next. Which one that is, is asked in the same breath, so that a node
+/// that stood still for a day cannot empty the one that is in use; and around midnight nothing is done.
+async fn empty_old_keys(sql: &mut PgConnection) -> Result<(), Undone> {
+    let text = format!(
+        "DO $$
+         DECLARE
+             past bigint := database_ms() % 86400000;
+             stale smallint := ({today} + 1) % 3;
+             used boolean;
+         BEGIN
+             IF past BETWEEN 3600000 AND 82800000 THEN
+                 EXECUTE format('SELECT EXISTS (SELECT 1 FROM dedup_%s)', stale) INTO used;
+                 IF used THEN
+                     EXECUTE format('TRUNCATE dedup_%s', stale);
+                 END IF;
+             END IF;
+         END $$",
+        today = turn!(today)
+    );
+    sqlx::raw_sql(AssertSqlSafe(text)).execute(sql).await?;
+    Ok(())
+}
