@@ -12,7 +12,9 @@ use crate::{
     demo::Demo,
     emulator::Emulator,
     exit::Failure,
+    migrate::Migrate,
     reference::GenerateDocs,
+    sealing_key::SealingKeyNoun,
     serve::Serve,
 };
 
@@ -44,6 +46,12 @@ pub enum Command {
     Demo(Demo),
     /// Run an emulator of Microsoft Graph and its sign-in
     Emulator(Emulator),
+    /// Bring a PostgreSQL to the form that this program works with
+    #[command(subcommand)]
+    Migrate(Migrate),
+    /// Sealing keys: what secrets are sealed with where several nodes share a database
+    #[command(subcommand)]
+    SealingKey(SealingKeyNoun),
     /// Environments: isolated spaces, such as dev and prod
     #[command(subcommand)]
     Environment(Environment),
@@ -83,6 +91,8 @@ impl Command {
             Self::Serve(arguments) => arguments.run(context).await,
             Self::Demo(arguments) => arguments.run(context).await,
             Self::Emulator(arguments) => arguments.run(context).await,
+            Self::Migrate(arguments) => arguments.run(context).await,
+            Self::SealingKey(noun) => noun.run(context),
             Self::Environment(noun) => noun.run(context).await,
             Self::Integration(noun) => noun.run(context).await,
             Self::Connection(noun) => noun.run(context).await,

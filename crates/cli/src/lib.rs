@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | [`arguments`] | the command line |
 //! | [`serve`], [`demo`], [`emulator`] | what runs servers |
+//! | [`migrate`], [`sealing_key`] | what prepares a PostgreSQL for servers |
 //! | [`store`], [`mod@configuration`] | where everything is kept; the settings |
 //! | [`commands`] | the client commands: one folder a noun, one file a verb |
 //! | [`client`] | the management API, and how a server on the same machine is found |
@@ -30,9 +31,11 @@ pub mod context;
 pub mod demo;
 pub mod emulator;
 pub mod exit;
+pub mod migrate;
 pub mod output;
 pub mod receiver;
 pub mod reference;
+pub mod sealing_key;
 pub mod secret_input;
 pub mod serve;
 pub mod signals;

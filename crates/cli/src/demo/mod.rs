@@ -3,6 +3,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | `stage` | gateway, emulator and receiver, running in this process |
+//! | `gateway`, `balancer` | one node, or several on one PostgreSQL behind one address |
 //! | `setup` | what an operator does first |
 //! | `mailbox` | changes made through Graph |
 //! | `script` | which changes there are and which have arrived |
@@ -13,9 +14,9 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::Value;
 use tidings_domain::{
-    Timestamp,
+    Secret, Timestamp,
     clock::within,
-    config::{LogConfig, LogFormat},
+    config::{DatabaseUrl, LogConfig, LogFormat},
 };
 
 use self::{
@@ -34,11 +35,16 @@ use crate::{
     telemetry,
 };
 
+mod balancer;
+mod gateway;
 mod mailbox;
 mod report;
 mod script;
 mod setup;
 mod stage;
+
+/// Within so long what one node was told holds on all that share its database.
+const HOLDS_EVERYWHERE: Duration = Duration::from_secs(1);
 
 /// Everything takes a second or two; what has not arrived by then will not.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -49,6 +55,18 @@ pub struct Demo {
     /// Leave everything running until Ctrl-C, to play with
     #[arg(long)]
     pub keep: bool,
+    /// Run several nodes on this PostgreSQL, whose database must be empty, instead of one on SQLite
+    #[arg(long, value_name = "URL")]
+    pub database_url: Option<Secret>,
+    /// How many nodes
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 3,
+        requires = "database_url",
+        value_parser = clap::value_parser!(u8).range(1..=9)
+    )]
+    pub nodes: u8,
     /// What is logged: error, warn, info, debug, trace
     #[arg(long, value_name = "LEVEL", default_value = "error")]
     pub log_level: String,
@@ -62,7 +80,7 @@ impl Demo {
             format: LogFormat::Text,
         })?;
         let mut signals = Signals::listen()?;
-        let mut stage = Stage::start(context).await?;
+        let mut stage = Stage::start(self.database()?, context).await?;
         let mut shown = tokio::select! {
             shown = show(&mut stage, context) => shown,
             () = signals.next() => Err(Failure::new(Exit::Failed, "the demo was stopped")),
@@ -72,6 +90,18 @@ impl Demo {
         }
         stage.stop().await;
         shown
+    }
+}
+
+impl Demo {
+    /// The database that was given, and how many nodes are to share it.
+    fn database(&self) -> Result<Option<(DatabaseUrl, usize)>, Failure> {
+        let Some(url) = &self.database_url else {
+            return Ok(None);
+        };
+        let url = DatabaseUrl::parse(url.expose())
+            .map_err(|error| Failure::new(Exit::Usage, format!("--database-url: {error}")))?;
+        Ok(Some((url, usize::from(self.nodes))))
     }
 }
 
@@ -90,8 +120,8 @@ async fn show(stage: &mut Stage, context: &Context) -> Result<(), Failure> {
     let output = context.output;
     let started = context.clock.monotonic();
     output.note(&format!(
-        "gateway {}, emulated Graph {}, receiver {}",
-        stage.gateway_url, stage.emulator_url, stage.receiver_url
+        "gateway {}, emulated Graph {}, receiver {}; everything is kept in {}",
+        stage.gateway.url, stage.emulator_url, stage.receiver_url, stage.gateway.kept_in
     ))?;
     let api = stage.api(context)?;
     let mailboxes = stage.mailboxes(context)?;
@@ -106,6 +136,9 @@ async fn show(stage: &mut Stage, context: &Context) -> Result<(), Failure> {
         let (webhook, secret) = setup::webhook(&play.api, &stage.receiver_url).await?;
         stage.secret.set(secret);
         output.note(&format!("registered webhook {webhook}"))?;
+        if stage.gateway.has_others() {
+            context.clock.sleep(HOLDS_EVERYWHERE).await;
+        }
         play.run(stage, context).await
     })
     .await;
@@ -132,10 +165,10 @@ async fn show(stage: &mut Stage, context: &Context) -> Result<(), Failure> {
                 .monotonic()
                 .saturating_sub(started)
                 .as_millis(),
-            gateway: &stage.gateway_url,
+            gateway: &stage.gateway.url,
             emulator: &stage.emulator_url,
             receiver: &stage.receiver_url,
-            admin_key_file: &stage.admin_key_file,
+            admin_key_file: &stage.gateway.admin_key_file,
         },
     )?;
     if !missing.is_empty() {

@@ -1,15 +1,12 @@
 //! Gateway, emulator and receiver, running in this process on free loopback ports and in a temporary folder.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use http::StatusCode;
 use ipnet::Ipv4Net;
 use owo_colors::OwoColorize;
 use tempfile::TempDir;
-use tidings_domain::{
-    Ids, Secret,
-    config::{self, Config},
-};
+use tidings_domain::{Ids, Secret, config::DatabaseUrl};
 use tidings_egress::{AddressPolicy, Egress};
 use tidings_emulator::{Emulator, Options};
 use tidings_graph::client::{Access, GraphClient};
@@ -17,21 +14,18 @@ use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use url::Url;
 
-use super::mailbox::Mailbox;
+use super::{gateway::Gateway, mailbox::Mailbox};
 use crate::{
     client::Client,
     context::Context,
     exit::{Exit, Failure},
     output::Output,
     receiver::{Arrival, Receiver, SecretSlot},
-    serve::node::{KEY_FILE, Node},
 };
 
 /// Everything that runs.
 #[derive(Debug)]
 pub(super) struct Stage {
-    /// Where the gateway is.
-    pub(super) gateway_url: String,
     /// Where sign-in and Graph are.
     pub(super) emulator_url: String,
     /// Where deliveries go.
@@ -40,10 +34,8 @@ pub(super) struct Stage {
     pub(super) secret: SecretSlot,
     /// What the receiver got.
     pub(super) arrivals: mpsc::Receiver<Arrival>,
-    /// The file with the admin key.
-    pub(super) admin_key_file: PathBuf,
-    data_dir: PathBuf,
-    node: Node,
+    /// The gateway.
+    pub(super) gateway: Gateway,
     emulator: Emulator,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -51,11 +43,15 @@ pub(super) struct Stage {
 }
 
 /// A free port of this machine.
-const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+pub(super) const ANY: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
 impl Stage {
-    /// Starts everything.
-    pub(super) async fn start(context: &Context) -> Result<Self, Failure> {
+    /// Starts everything; with a database, so many nodes on it.
+    pub(super) async fn start(
+        database: Option<(DatabaseUrl, usize)>,
+        context: &Context,
+    ) -> Result<Self, Failure> {
         let folder = tempfile::Builder::new()
             .prefix("tidings-demo-")
             .tempdir()
@@ -83,22 +79,18 @@ impl Stage {
         let secret = receiver.secret_slot();
         tasks.spawn(receiver.run(stop.clone()));
 
-        let data_dir = folder.path().join("data");
-        let node = Node::start(
-            configuration(data_dir.clone()),
-            &context.clock,
-            &context.entropy,
-        )
-        .await?;
+        let gateway = match database {
+            None => Gateway::alone(folder.path(), context).await?,
+            Some((database, nodes)) => {
+                Gateway::shared(database, nodes, folder.path(), &tasks, &stop, context).await?
+            }
+        };
         Ok(Self {
-            admin_key_file: data_dir.join(KEY_FILE),
-            data_dir,
-            gateway_url: format!("http://{}", node.address()),
             emulator_url,
             receiver_url,
             secret,
             arrivals,
-            node,
+            gateway,
             emulator,
             tasks,
             stop,
@@ -108,10 +100,10 @@ impl Stage {
 
     /// The management API with the admin key.
     pub(super) fn api(&self, context: &Context) -> Result<Client, Failure> {
-        let key = std::fs::read_to_string(&self.admin_key_file)
+        let key = std::fs::read_to_string(&self.gateway.admin_key_file)
             .map_err(|error| cannot("read the admin key", &error))?;
         Client::new(
-            url(&self.gateway_url)?,
+            url(&self.gateway.url)?,
             Some(&Secret::new(key.trim())),
             None,
             context,
@@ -164,8 +156,11 @@ impl Stage {
         )?;
         output.line("")?;
         for line in [
-            format!("export TIDINGS_URL={}", self.gateway_url),
-            format!("export TIDINGS_DATA_DIR={}", self.data_dir.display()),
+            format!("export TIDINGS_URL={}", self.gateway.url),
+            format!(
+                "export TIDINGS_API_KEY=$(cat {})",
+                self.gateway.admin_key_file.display()
+            ),
             "tidings event list".to_owned(),
             "tidings delivery list".to_owned(),
         ] {
@@ -176,13 +171,13 @@ impl Stage {
         output.line(&format!("receiver        {}", self.receiver_url))?;
         Ok(output.line(&format!(
             "admin key       {}",
-            self.admin_key_file.display()
+            self.gateway.admin_key_file.display()
         ))?)
     }
 
     /// Stops everything and removes the folder.
     pub(super) async fn stop(mut self) {
-        self.node.stop().await;
+        self.gateway.stop().await;
         self.arrivals.close();
         self.stop.cancel();
         self.emulator.stop().await;
@@ -191,18 +186,6 @@ impl Stage {
         // A folder that cannot be removed is the system's to clean: it is below its temporary one.
         let _ = self.folder.close();
     }
-}
-
-fn configuration(data_dir: PathBuf) -> Config {
-    let mut config = config::load(None, Vec::new(), Vec::new())
-        .expect("invariant: the defaults are a configuration");
-    config.server.listen = ANY;
-    config.store.data_dir = data_dir;
-    // Nothing is written while a small disk is nearly full, and a demo writes little.
-    config.store.disk_floor_bytes = 0;
-    config.egress.allow = vec![Ipv4Net::new_assert([127, 0, 0, 0].into(), 8).into()];
-    config.egress.allow_graph.clone_from(&config.egress.allow);
-    config
 }
 
 fn loopback() -> AddressPolicy {

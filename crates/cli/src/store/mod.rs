@@ -4,4 +4,4 @@ mod arguments;
 mod open;
 
 pub use arguments::StoreArguments;
-pub(crate) use open::{Opened, open};
+pub(crate) use open::{Opened, cannot_open, open, options};
