@@ -1,11 +1,28 @@
 //! `tidings demo`: the main job on real input, in one command.
 
 use serde_json::Value;
-use testkit::cli::Cli;
+use testkit::{cli::Cli, store::Store};
+use tidings_test_postgres::Server;
 
-#[tokio::test]
-async fn the_demo_shows_every_change_arriving_verified() {
-    let ended = Cli::new().run(&["demo", "--json"]).await;
+testkit::on_both_stores!(the_demo_shows_every_change_arriving_verified);
+
+async fn the_demo_shows_every_change_arriving_verified(store: Store) {
+    let ended = match store {
+        Store::Sqlite => Cli::new().run(&["demo", "--json"]).await,
+        Store::Postgres => {
+            // Three nodes on one database.
+            let server = Server::start();
+            let url = server.create_database("demo");
+            let arguments = ["demo", "--json", "--nodes", "3", "--database-url", &url];
+            let ended = Cli::new().run(&arguments).await;
+            let again = Cli::new().run(&arguments).await;
+            assert_eq!(
+                again.code, 1,
+                "it takes no database that is in use: {again:?}"
+            );
+            ended
+        }
+    };
     let (code, errors) = (ended.code, ended.stderr.clone());
     assert_eq!(code, 0, "{}\n{errors}", ended.stdout);
     let lines: Vec<Value> = ended

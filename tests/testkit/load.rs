@@ -44,7 +44,7 @@ pub struct Log {
 struct Shared {
     address: SocketAddr,
     url: Url,
-    subscribed: Subscribed,
+    subscribed: Vec<Subscribed>,
     per_post: u64,
     pace: Duration,
     next: AtomicU64,
@@ -69,17 +69,17 @@ impl Load {
     ) -> Self {
         Self::paced(
             notification_url,
-            subscribed,
+            std::slice::from_ref(subscribed),
             connections,
             per_post,
             Duration::ZERO,
         )
     }
 
-    /// The same, each connection with a pause of `pace` after each answer.
+    /// The same, for one subscription after the other, each connection with a pause of `pace` after each answer.
     pub fn paced(
         notification_url: &Url,
-        subscribed: &Subscribed,
+        subscribed: &[Subscribed],
         connections: usize,
         per_post: u64,
         pace: Duration,
@@ -90,7 +90,7 @@ impl Load {
         let shared = Arc::new(Shared {
             address,
             url: notification_url.clone(),
-            subscribed: subscribed.clone(),
+            subscribed: subscribed.to_vec(),
             per_post,
             pace,
             next: AtomicU64::new(0),
@@ -193,7 +193,9 @@ async fn post_on(shared: &Shared, mut sender: SendRequest<Full<Bytes>>) {
         let items: Vec<String> = (first..first + shared.per_post)
             .map(|number| format!("item-{number:08}"))
             .collect();
-        let body = collection(items.iter().map(|item| shared.subscribed.deleted(item)));
+        let turn = usize::try_from(first / shared.per_post).expect("below 2^64");
+        let subscribed = &shared.subscribed[turn % shared.subscribed.len()];
+        let body = collection(items.iter().map(|item| subscribed.deleted(item)));
         let request = Request::post(shared.url.path())
             .header("host", shared.address.to_string())
             .header("content-type", "application/json")

@@ -150,7 +150,20 @@ impl World {
     /// Connects a tenant and subscribes to the calendar of its first user, up to Graph's confirmation.
     pub async fn connect_calendar(&self, tenant: &Tenant) -> Connected {
         let connection_id = self.connect(tenant).await;
-        let user_id = &tenant.users[0];
+        let subscribe = self.subscribe_calendar(tenant, &connection_id, &tenant.users[0]);
+        // Each call of it lies in its caller's future otherwise, and those grow large.
+        let connected = Box::pin(subscribe).await;
+        self.holds_everywhere().await;
+        connected
+    }
+
+    /// Subscribes to a user's calendar, up to Graph's confirmation.
+    pub async fn subscribe_calendar(
+        &self,
+        tenant: &Tenant,
+        connection_id: &str,
+        user_id: &str,
+    ) -> Connected {
         let body = json!({
             "connection_id": connection_id,
             "resource": format!("users/{user_id}/events"),
@@ -159,15 +172,14 @@ impl World {
         let subscription_id = id(&self.api.post("/v1/subscriptions", &body).await);
         let graph_id = self.active(&subscription_id).await;
         let client_state = self.emulator.client_state(tenant, &graph_id).await;
-        self.holds_everywhere().await;
         Connected {
-            connection_id,
+            connection_id: connection_id.to_owned(),
             subscription_id,
             subscribed: Subscribed {
                 graph_id,
                 client_state,
                 tenant_id: tenant.id.clone(),
-                user_id: user_id.clone(),
+                user_id: user_id.to_owned(),
             },
         }
     }

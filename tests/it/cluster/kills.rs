@@ -18,7 +18,7 @@ async fn killing_one_node_after_the_other_loses_nothing_and_keeps_the_order_of_e
     let dice: &dyn Entropy = &dice;
 
     // The long form takes ten minutes.
-    let kills = rounds(6, 120);
+    let kills = rounds(6, 110);
     let load = cluster.load();
     let sequences = Sequences::start(&cluster.world.notification_url, &ordered.subscribed);
     let mut slowest_takeover = Duration::ZERO;

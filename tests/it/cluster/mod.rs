@@ -9,7 +9,13 @@ mod stopped;
 
 use std::time::Duration;
 
-use testkit::{collection::Subscribed, load::Load, receiver::Receiver, store::Store, world::World};
+use testkit::{
+    collection::Subscribed,
+    load::Load,
+    receiver::{Answer, Receiver},
+    store::Store,
+    world::World,
+};
 
 /// Attempts that may be under way on one gateway at one time. Each death of one can lead to so many deliveries that come
 /// twice, and no more.
@@ -18,12 +24,15 @@ const IN_FLIGHT: usize = 16;
 /// Between two posts of a connection: some hundred notifications a second, which two cores can also deliver.
 const PACE: Duration = Duration::from_millis(20);
 
+/// How long the receiver takes for a delivery, so that some are always under way.
+const THOUGHT: Duration = Duration::from_millis(20);
+
 /// Three gateways that share the work, under load.
 struct Cluster {
     world: World,
     receiver: Receiver,
     secret: String,
-    subscribed: Subscribed,
+    subscribed: Vec<Subscribed>,
 }
 
 impl Cluster {
@@ -33,8 +42,16 @@ impl Cluster {
             .with_quick_retries()
             .with("TIDINGS__DELIVER__CONCURRENCY", &IN_FLIGHT.to_string());
         let world = World::start_with(&settings).await;
-        let receiver = Receiver::start().await;
-        let connected = world.connect_calendar(&world.emulator.tenants[0]).await;
+        let receiver = Receiver::answering(|_| Answer::late(THOUGHT)).await;
+        // Several mailboxes, so that every node has something to do.
+        let tenant = &world.emulator.tenants[0];
+        let connected = world.connect_calendar(tenant).await;
+        let mut subscribed = vec![connected.subscribed];
+        for user in &tenant.users[1..] {
+            let connection_id = &connected.connection_id;
+            let more = world.subscribe_calendar(tenant, connection_id, user).await;
+            subscribed.push(more.subscribed);
+        }
         let (_, secret) = world
             .webhook(&receiver.url(), &[&connected.connection_id])
             .await;
@@ -44,7 +61,7 @@ impl Cluster {
             world,
             receiver,
             secret,
-            subscribed: connected.subscribed,
+            subscribed,
         }
     }
 

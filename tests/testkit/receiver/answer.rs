@@ -19,6 +19,7 @@ enum Kind {
     Endless,
     Hang,
     Held(Vec<u8>, watch::Receiver<bool>),
+    Late(Vec<u8>, Duration),
 }
 
 impl Answer {
@@ -48,6 +49,12 @@ impl Answer {
     pub fn held_with(status: u16, released: watch::Receiver<bool>) -> Self {
         let head = format!("HTTP/1.1 {status} Told\r\ncontent-length: 0\r\n\r\n");
         Self(Kind::Held(head.into_bytes(), released))
+    }
+
+    /// 200, after `span`: a receiver that does something before it answers.
+    pub fn late(span: Duration) -> Self {
+        let bytes = b"HTTP/1.1 200 Told\r\ncontent-length: 0\r\n\r\n".to_vec();
+        Self(Kind::Late(bytes, span))
     }
 
     /// Nothing, ever, on an open connection.
@@ -113,6 +120,10 @@ impl Answer {
                     open = stream.write_all(&block).await.is_ok();
                 }
                 false
+            }
+            Kind::Late(bytes, span) => {
+                wait::pass(span).await;
+                stream.write_all(&bytes).await.is_ok()
             }
             Kind::Hang => std::future::pending().await,
             Kind::Held(bytes, mut released) => {
