@@ -23,7 +23,7 @@ use crate::{
 #[derive(Debug, Serialize)]
 struct Done<'a> {
     database: String,
-    applied: Vec<StepLine<'a>>,
+    applied: Vec<StepLine>,
     environment_id: EnvironmentId,
     /// The first admin key, if it was made now.
     admin_key: Option<&'a str>,
@@ -60,7 +60,7 @@ pub(super) async fn apply(options: &PostgresOptions, context: &Context) -> Resul
     if output.is_json() {
         return Ok(output.value(&Done {
             database: options.url.to_string(),
-            applied: steps.iter().map(StepLine::from).collect(),
+            applied: steps.into_iter().map(StepLine::from).collect(),
             environment_id: environment.id,
             admin_key: made.as_ref().map(Secret::expose),
         })?);

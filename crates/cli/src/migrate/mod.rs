@@ -1,15 +1,23 @@
 //! `tidings migrate`: bringing a database to the form that this program works with.
 
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use tidings_domain::{Timestamp, config::Config};
-use tidings_storage::postgres::{PostgresOptions, migrate::Step};
+use tidings_domain::Timestamp;
+use tidings_storage::{
+    postgres::{PostgresOptions, migrate},
+    sqlite,
+};
 
 use crate::{
     context::Context,
     exit::{Exit, Failure},
     output::Output,
-    store::{StoreArguments, options},
+    store::{StoreArguments, cannot_open, options},
 };
 
 mod apply;
@@ -40,52 +48,108 @@ impl Migrate {
     pub async fn run(&self, context: &Context) -> Result<(), Failure> {
         match self {
             Self::Plan(which) => plan::plan(&which.database(context)?, context).await,
-            Self::Apply(which) => apply::apply(&which.database(context)?, context).await,
+            Self::Apply(which) => match which.database(context)? {
+                Database::Postgres(options) => apply::apply(&options, context).await,
+                Database::Sqlite(folder) => Err(by_itself(&folder)),
+            },
             Self::Status(which) => status::status(&which.database(context)?, context).await,
         }
     }
 }
 
+/// What is looked at.
+enum Database {
+    Postgres(Box<PostgresOptions>),
+    /// The data folder.
+    Sqlite(PathBuf),
+}
+
+impl Database {
+    /// Every step that this program knows, and what the database has of them.
+    async fn steps(&self) -> Result<Vec<StepLine>, Failure> {
+        match self {
+            Self::Postgres(options) => {
+                let steps = migrate::status(options).await.map_err(cannot_open)?;
+                Ok(steps.into_iter().map(StepLine::from).collect())
+            }
+            Self::Sqlite(folder) => {
+                let steps = sqlite::migrate::status(folder).map_err(|error| {
+                    let folder = folder.display();
+                    Failure::new(Exit::Failed, format!("cannot read {folder}: {error}"))
+                })?;
+                Ok(steps.into_iter().map(StepLine::from).collect())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Postgres(options) => options.url.fmt(f),
+            Self::Sqlite(folder) => write!(f, "sqlite:{}", folder.display()),
+        }
+    }
+}
+
+fn by_itself(folder: &Path) -> Failure {
+    Failure::new(
+        Exit::Usage,
+        format!(
+            "no PostgreSQL is named, and SQLite in {} is brought to its form by `tidings serve` when it starts",
+            folder.display()
+        ),
+    )
+    .hint("name a PostgreSQL with `--database-url` or TIDINGS_DATABASE_URL")
+}
+
 impl Which {
-    /// SQLite has no use for any of this: one program uses it, and brings it to its form when it starts.
-    fn database(&self, context: &Context) -> Result<PostgresOptions, Failure> {
-        let config: Config = self.store.load([], context)?;
-        options(&config, &context.clock, &context.entropy).ok_or_else(|| {
-            let folder = config.store.data_dir.display();
-            Failure::new(
-                Exit::Usage,
-                format!("no database is named, and SQLite in {folder} is migrated by `tidings serve` when it starts"),
-            )
-            .hint("name a PostgreSQL with `--database-url` or TIDINGS_DATABASE_URL")
+    fn database(&self, context: &Context) -> Result<Database, Failure> {
+        let config = self.store.load([], context)?;
+        Ok(match options(&config, &context.clock, &context.entropy) {
+            Some(options) => Database::Postgres(Box::new(options)),
+            None => Database::Sqlite(config.store.data_dir),
         })
     }
 }
 
 /// A step as programs read it.
 #[derive(Debug, Serialize)]
-struct StepLine<'a> {
+struct StepLine {
     version: u32,
-    name: &'a str,
+    name: String,
     applied_at: Option<Timestamp>,
-    runs_beside: u32,
+    /// The oldest form that nodes running beside it may have been built for; SQLite has only one node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    runs_beside: Option<u32>,
 }
 
-impl<'a> From<&'a Step> for StepLine<'a> {
-    fn from(step: &'a Step) -> Self {
+impl From<migrate::Step> for StepLine {
+    fn from(step: migrate::Step) -> Self {
         Self {
             version: step.version,
-            name: &step.name,
+            name: step.name,
             applied_at: step.applied_at,
-            runs_beside: step.runs_beside,
+            runs_beside: Some(step.runs_beside),
+        }
+    }
+}
+
+impl From<sqlite::migrate::Step> for StepLine {
+    fn from(step: sqlite::migrate::Step) -> Self {
+        Self {
+            version: step.version,
+            name: step.name.to_owned(),
+            applied_at: step.applied_at,
+            runs_beside: None,
         }
     }
 }
 
 /// Tells of steps, a line each for people.
-fn tell(output: Output, database: &str, steps: &[Step]) -> Result<(), Failure> {
+fn tell(output: Output, database: &Database, steps: &[StepLine]) -> Result<(), Failure> {
     if output.is_json() {
-        let steps: Vec<StepLine<'_>> = steps.iter().map(StepLine::from).collect();
-        let value = serde_json::json!({"database": database, "steps": steps});
+        let value = serde_json::json!({"database": database.to_string(), "steps": steps});
         return Ok(output.value(&value)?);
     }
     for step in steps {

@@ -1,19 +1,17 @@
 //! `tidings migrate plan`.
 
-use tidings_storage::postgres::{PostgresOptions, migrate};
-
-use super::tell;
-use crate::{context::Context, exit::Failure, store::cannot_open};
+use super::{Database, tell};
+use crate::{context::Context, exit::Failure};
 
 /// Shows the steps that are still to be applied.
-pub(super) async fn plan(options: &PostgresOptions, context: &Context) -> Result<(), Failure> {
-    let steps = migrate::plan(options).await.map_err(cannot_open)?;
-    let database = options.url.to_string();
-    tell(context.output, &database, &steps)?;
-    let said = if steps.is_empty() {
-        format!("{database} has the form that this program needs")
-    } else {
-        format!("`tidings migrate apply` does that to {database}")
+pub(super) async fn plan(database: &Database, context: &Context) -> Result<(), Failure> {
+    let mut steps = database.steps().await?;
+    steps.retain(|step| step.applied_at.is_none());
+    tell(context.output, database, &steps)?;
+    let said = match database {
+        _ if steps.is_empty() => format!("{database} has the form that this program needs"),
+        Database::Postgres(_) => format!("`tidings migrate apply` does that to {database}"),
+        Database::Sqlite(_) => format!("`tidings serve` does that to {database} when it starts"),
     };
     Ok(context.output.note(&said)?)
 }

@@ -1,12 +1,10 @@
 //! `tidings migrate status`.
 
-use tidings_storage::postgres::{PostgresOptions, migrate};
-
-use super::tell;
-use crate::{context::Context, exit::Failure, store::cannot_open};
+use super::{Database, tell};
+use crate::{context::Context, exit::Failure};
 
 /// Shows all steps.
-pub(super) async fn status(options: &PostgresOptions, context: &Context) -> Result<(), Failure> {
-    let steps = migrate::status(options).await.map_err(cannot_open)?;
-    tell(context.output, &options.url.to_string(), &steps)
+pub(super) async fn status(database: &Database, context: &Context) -> Result<(), Failure> {
+    let steps = database.steps().await?;
+    tell(context.output, database, &steps)
 }

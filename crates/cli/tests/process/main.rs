@@ -6,6 +6,7 @@
 mod client;
 mod configuration;
 mod fake_api;
+mod migrate;
 mod receiver;
 mod reference;
 mod run;

@@ -1,7 +1,11 @@
 //! Bringing the database to the form that this binary works with.
 
+use std::path::Path;
+
 use rusqlite::{Connection, Error, OptionalExtension as _};
 use tidings_domain::Timestamp;
+
+use super::database;
 
 /// A step from one form to the next.
 struct Migration {
@@ -42,6 +46,55 @@ pub enum MigrateError {
     /// SQLite failed.
     #[error("cannot bring the database to the form this Tidings needs: {0}")]
     Sqlite(#[from] Error),
+}
+
+/// A step as it can be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The form it leads to.
+    pub version: u32,
+    /// What it is called.
+    pub name: &'static str,
+    /// When it was applied; `None` if it is still to be.
+    pub applied_at: Option<Timestamp>,
+}
+
+/// Every step that this program knows, in order, and what the database in `data_dir` has of them. A gateway may be
+/// running on it. Where there is no database, none has been applied.
+pub fn status(data_dir: &Path) -> Result<Vec<Step>, MigrateError> {
+    let path = data_dir.join(database::FILE_NAME);
+    let sql = if path.exists() {
+        Some(database::open_reader(&path)?)
+    } else {
+        None
+    };
+    let found: u32 = match &sql {
+        Some(sql) => sql.pragma_query_value(None, "user_version", |row| row.get(0))?,
+        None => 0,
+    };
+    let known = MIGRATIONS.last().map_or(0, |last| last.version);
+    if found > known {
+        return Err(MigrateError::Newer { found, known });
+    }
+    let mut steps = Vec::new();
+    for step in MIGRATIONS {
+        let applied_at: Option<i64> = match &sql {
+            Some(sql) if step.version <= found => sql
+                .query_row(
+                    "SELECT applied_at FROM migrations WHERE version = ?",
+                    [step.version],
+                    |row| row.get(0),
+                )
+                .optional()?,
+            _ => None,
+        };
+        steps.push(Step {
+            version: step.version,
+            name: step.name,
+            applied_at: applied_at.map(Timestamp::from_millis),
+        });
+    }
+    Ok(steps)
 }
 
 /// Applies what is missing, each step in a transaction of its own. `first` runs in the transaction of the very first

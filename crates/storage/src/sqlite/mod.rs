@@ -38,7 +38,7 @@ mod ingest;
 mod integrations;
 mod keys;
 mod lists;
-mod migrate;
+pub mod migrate;
 mod notifications;
 mod open;
 mod reader;
