@@ -22,13 +22,21 @@ children() {
 }
 "#;
 
-/// Each line on its input is the server's process, or empty while there is none.
+/// Each line on its input is the server's process, or empty while there is none. The last one is `end`, unless the test was
+/// killed: then a program that it had started, such as `cp`, may still be filling the folder.
 const WATCH: &str = r#"
 trap '' HUP INT TERM
-pid=
-while read -r line; do pid=$line; done
+pid= end=
+while read -r line; do
+    if [ "$line" = end ]; then end=yes; else pid=$line; fi
+done
 if [ -n "$pid" ] && kill -STOP "$pid"; then kill -KILL "$pid" $(children); fi
 rm -rf "$1"
+for again in 1 2 3; do
+    if [ "$end" ] && [ ! -e "$1" ]; then break; fi
+    sleep 1
+    rm -rf "$1"
+done
 "#;
 
 /// SIGSTOP for the postmaster first, so that no further child is born meanwhile.
@@ -100,7 +108,9 @@ impl Watcher {
 impl Drop for Watcher {
     /// When this returns, everything is gone.
     fn drop(&mut self) {
-        drop(self.pipe.take());
+        if let Some(mut pipe) = self.pipe.take() {
+            let _ = writeln!(pipe, "end");
+        }
         let _ = self.shell.wait();
     }
 }
