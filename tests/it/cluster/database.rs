@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use testkit::{checker, load::Load, wait};
+use testkit::{api::Http, checker, load::Load, wait};
 use tokio::task::block_in_place;
 
 use super::{Cluster, IN_FLIGHT};
@@ -22,6 +22,31 @@ async fn resumed(cluster: &Cluster, load: &Load) -> (Duration, Duration) {
     let acknowledging = wait::now().saturating_sub(back);
     cluster.receiver.wait_for(arrived + 1).await;
     (acknowledging, wait::now().saturating_sub(back))
+}
+
+/// What every node still answers: a handshake, that it lives, and that it is not ready. Gives the slowest answer.
+async fn without_the_database(cluster: &Cluster) -> Duration {
+    let http = Http::new();
+    let mut slowest = Duration::ZERO;
+    for node in cluster.world.gateways() {
+        let path = cluster.world.notification_url.path();
+        let handshake = format!("{path}?validationToken=still%20here");
+        let asked = [
+            ("POST", handshake.as_str(), 200, "still here"),
+            ("GET", "/healthz", 200, "alive"),
+            ("GET", "/readyz", 503, "not_ready"),
+        ];
+        for (method, path, status, text) in asked {
+            let url = node.url().join(path).expect("a path");
+            let started = wait::now();
+            let answer = http.send(method, url, &[], Vec::new()).await;
+            slowest = slowest.max(wait::now().saturating_sub(started));
+            assert_eq!(answer.status, status, "{path}: {}", answer.text());
+            assert!(answer.text().contains(text), "{path}: {}", answer.text());
+        }
+    }
+    assert!(slowest < GRAPH_GIVES_UP, "{slowest:?}");
+    slowest
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -82,6 +107,7 @@ async fn a_database_that_stands_still_is_refused_for_and_taken_up_again() {
     let paused = wait::now();
     load.is_answered(503, 5).await;
     let refusing = wait::now().saturating_sub(paused);
+    let beside = without_the_database(&cluster).await;
     wait::pass(pause.saturating_sub(refusing)).await;
     let slowest_refusal = load.take_slowest();
     block_in_place(|| cluster.world.database().server().resume());
@@ -97,7 +123,7 @@ async fn a_database_that_stands_still_is_refused_for_and_taken_up_again() {
     .await;
     println!(
         "the database stood still for {pause:?}: {} acknowledged, {} lost, {} twice; refusing after {refusing:?}, slowest \
-         answer without it {slowest_refusal:?}; once it went on, acknowledging after {acknowledging:?}, delivering \
+         answer without it {slowest_refusal:?}, to a handshake and to health checks {beside:?}; once it went on, acknowledging after {acknowledging:?}, delivering \
          after {delivering:?}; answers {:?}",
         account.acknowledged,
         account.lost.len(),
