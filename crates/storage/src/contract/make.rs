@@ -29,28 +29,28 @@ use crate::{
 };
 
 /// An environment with an integration, a connection and a webhook in it.
-pub(super) struct Tenant {
-    pub(super) environment: EnvironmentId,
-    pub(super) integration: IntegrationId,
-    pub(super) connection: ConnectionId,
-    pub(super) webhook: WebhookId,
+pub(crate) struct Tenant {
+    pub(crate) environment: EnvironmentId,
+    pub(crate) integration: IntegrationId,
+    pub(crate) connection: ConnectionId,
+    pub(crate) webhook: WebhookId,
 }
 
-pub(super) const UPDATED: Trigger = Trigger {
+pub(crate) const UPDATED: Trigger = Trigger {
     kind: ResourceKind::Event,
     change: ChangeType::Updated,
 };
 
-pub(super) fn all() -> Page {
+pub(crate) fn all() -> Page {
     Page::first(PageLimit::new(PageLimit::MAX).unwrap())
 }
 
-pub(super) fn key(number: u8) -> DedupKey {
+pub(crate) fn key(number: u8) -> DedupKey {
     DedupKey([number; 16])
 }
 
 impl World {
-    pub(super) fn environment(&self, name: &str) -> Environment {
+    pub(crate) fn environment(&self, name: &str) -> Environment {
         Environment {
             id: self.ids.environment(),
             name: name.to_owned(),
@@ -58,7 +58,7 @@ impl World {
         }
     }
 
-    pub(super) fn integration(&self, environment: EnvironmentId, key: &str) -> Integration {
+    pub(crate) fn integration(&self, environment: EnvironmentId, key: &str) -> Integration {
         Integration {
             id: self.ids.next(),
             environment,
@@ -72,7 +72,7 @@ impl World {
         }
     }
 
-    pub(super) fn connection(&self, integration: &Integration) -> Connection {
+    pub(crate) fn connection(&self, integration: &Integration) -> Connection {
         Connection {
             id: self.ids.next(),
             environment: integration.environment,
@@ -83,7 +83,7 @@ impl World {
         }
     }
 
-    pub(super) fn subscription(&self, connection: &Connection, resource: &str) -> Subscription {
+    pub(crate) fn subscription(&self, connection: &Connection, resource: &str) -> Subscription {
         Subscription {
             id: self.ids.next(),
             environment: connection.environment,
@@ -104,7 +104,7 @@ impl World {
         }
     }
 
-    pub(super) fn webhook(&self, environment: EnvironmentId) -> Webhook {
+    pub(crate) fn webhook(&self, environment: EnvironmentId) -> Webhook {
         Webhook {
             id: self.ids.next(),
             environment,
@@ -119,7 +119,7 @@ impl World {
         }
     }
 
-    pub(super) async fn tenant(&self, name: &str) -> Tenant {
+    pub(crate) async fn tenant(&self, name: &str) -> Tenant {
         let environment = self.environment(name);
         let integration = self.integration(environment.id, "microsoft");
         let connection = self.connection(&integration);
@@ -137,7 +137,7 @@ impl World {
         tenant
     }
 
-    pub(super) fn notification(&self, tenant: &Tenant, verdict: Verdict) -> Notification {
+    pub(crate) fn notification(&self, tenant: &Tenant, verdict: Verdict) -> Notification {
         Notification {
             id: self.ids.next(),
             environment: tenant.environment,
@@ -156,7 +156,7 @@ impl World {
         }
     }
 
-    pub(super) fn arriving(
+    pub(crate) fn arriving(
         &self,
         tenant: &Tenant,
         verdict: Verdict,
@@ -173,12 +173,12 @@ impl World {
     }
 
     /// The lease under which a shard is held.
-    pub(super) fn lease(&self, shard: Shard) -> Lease {
+    pub(crate) fn lease(&self, shard: Shard) -> Lease {
         self.store.holdings().lease(shard).unwrap()
     }
 
     /// Records one, and gives its verdict.
-    pub(super) async fn record(&self, new: NewNotification) -> Verdict {
+    pub(crate) async fn record(&self, new: NewNotification) -> Verdict {
         let verdicts = self.store.record_notifications(vec![new]).await.unwrap();
         let [verdict] = verdicts[..] else {
             panic!("one verdict a notification, not {verdicts:?}");
@@ -186,14 +186,14 @@ impl World {
         verdict
     }
 
-    pub(super) async fn queue(&self) -> Vec<QueuedNotification> {
+    pub(crate) async fn queue(&self) -> Vec<QueuedNotification> {
         self.store
             .queued_notifications(Seq::default(), 10_000)
             .await
             .unwrap()
     }
 
-    pub(super) fn event(
+    pub(crate) fn event(
         &self,
         tenant: &Tenant,
         of: &QueuedNotification,
@@ -224,7 +224,7 @@ impl World {
     }
 
     /// An event that has come the whole way: gives its deliveries, in the order of `to`.
-    pub(super) async fn delivered_to(&self, tenant: &Tenant, to: &[WebhookId]) -> Vec<DeliveryId> {
+    pub(crate) async fn delivered_to(&self, tenant: &Tenant, to: &[WebhookId]) -> Vec<DeliveryId> {
         let verdict = self
             .record(self.arriving(tenant, Verdict::Accepted, None))
             .await;
@@ -242,14 +242,14 @@ impl World {
         ids
     }
 
-    pub(super) async fn due(&self, webhook: WebhookId) -> Vec<DueDelivery> {
+    pub(crate) async fn due(&self, webhook: WebhookId) -> Vec<DueDelivery> {
         self.store
             .due_deliveries(webhook, self.now(), 10_000)
             .await
             .unwrap()
     }
 
-    pub(super) fn attempt(
+    pub(crate) fn attempt(
         &self,
         delivery: DeliveryId,
         webhook: WebhookId,
@@ -278,7 +278,7 @@ impl World {
         }
     }
 
-    pub(super) async fn attempted(
+    pub(crate) async fn attempted(
         &self,
         delivery: DeliveryId,
         webhook: WebhookId,
@@ -288,7 +288,7 @@ impl World {
         self.store.record_attempt(result).await.unwrap();
     }
 
-    pub(super) fn in_seconds(&self, seconds: u64) -> Timestamp {
+    pub(crate) fn in_seconds(&self, seconds: u64) -> Timestamp {
         self.now() + std::time::Duration::from_secs(seconds)
     }
 }

@@ -2,6 +2,10 @@
 //!
 //! A backend plugs in with one line, `contract_tests!(name, constructor)`. A promise is a function that takes a
 //! [`World`]; its name stands in the list below.
+//!
+//! What only several nodes on one store can break (shares, leases, fencing, handing over, signals, a queue that several
+//! write) is promised by the trait too, but SQLite, which one process has for itself, has nothing to show there: those
+//! tests are PostgreSQL's own, in `postgres/tests/nodes.rs` and `postgres/tests/fencing.rs`.
 
 use std::sync::Arc;
 
@@ -20,7 +24,7 @@ pub(crate) mod deliver;
 pub(crate) mod enrich;
 pub(crate) mod ingest;
 pub(crate) mod lists;
-mod make;
+pub(crate) mod make;
 pub(crate) mod model;
 pub(crate) mod subscriptions;
 pub(crate) mod webhooks;
