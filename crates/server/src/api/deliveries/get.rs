@@ -16,13 +16,25 @@ use crate::{
     problem::Problem,
 };
 
+/// How often a delivery is looked at again that changes while it is being read. Attempts are seconds apart.
+const LOOKS: usize = 3;
+
 pub(crate) async fn get(
     State(gateway): State<Arc<Gateway>>,
     access: Access,
     Named(id): Named<DeliveryId>,
 ) -> Result<Response, Problem> {
-    let delivery = super::find(&gateway, &access, id).await?;
-    let attempts = gateway.store.attempts(id).await?;
+    let mut delivery = super::find(&gateway, &access, id).await?;
+    let mut attempts = gateway.store.attempts(id).await?;
+    for _ in 0..LOOKS {
+        // An attempt may have ended between the two: its line in the log and the delivery's state go together.
+        let now = super::find(&gateway, &access, id).await?;
+        if now == delivery {
+            break;
+        }
+        delivery = now;
+        attempts = gateway.store.attempts(id).await?;
+    }
     let mut shown = DeliveryJson::from(&delivery);
     shown.attempt_log = Some(attempts.iter().map(AttemptJson::from).collect());
     Ok(Json(shown).into_response())
