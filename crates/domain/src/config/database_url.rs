@@ -18,7 +18,7 @@ pub enum DatabaseUrlError {
     NoDatabase,
     /// It is no URL of PostgreSQL.
     #[error(
-        "it begins with `{SCHEME}`; for SQLite leave it empty and name the data folder instead"
+        "it must begin with `{SCHEME}`; for SQLite leave it empty and name the data folder instead"
     )]
     NotPostgres,
     /// It is no URL.
