@@ -193,6 +193,12 @@ impl Egress {
             cut,
         })
     }
+
+    /// Closes kept connections that are too old, or that the other side has closed. That happens by itself while
+    /// requests are sent; to be called now and then for when none are.
+    pub fn tidy(&self) {
+        self.inner.pool.tidy();
+    }
 }
 
 impl Inner {

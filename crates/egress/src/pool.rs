@@ -37,8 +37,7 @@ impl Default for Limits {
     }
 }
 
-/// How often the pool looks for connections that are too old or that others have closed. It does so while it is used;
-/// at rest, what it holds is within its limits.
+/// How often the pool looks, while it is used, for connections that are too old or that others have closed.
 const LOOK: Duration = Duration::from_secs(5);
 
 /// Keeps unused connections. The last one in is the first out, so that after a burst the rest grows old.
@@ -89,7 +88,6 @@ impl Pool {
         let now = self.clock.monotonic();
         let mut kept = self.kept();
         if now.saturating_sub(kept.looked_at) >= LOOK {
-            kept.looked_at = now;
             kept.drop_useless(now, self.limits.idle);
         }
         if kept.count >= self.limits.in_all {
@@ -105,6 +103,12 @@ impl Pool {
         } else {
             kept.count += 1;
         }
+    }
+
+    /// Closes what is too old, or was closed by others.
+    pub(crate) fn tidy(&self) {
+        let now = self.clock.monotonic();
+        self.kept().drop_useless(now, self.limits.idle);
     }
 
     fn take_any(&self, target: &Target) -> Option<Connection> {
@@ -129,6 +133,7 @@ impl Pool {
 
 impl Kept {
     fn drop_useless(&mut self, now: Duration, idle: Duration) {
+        self.looked_at = now;
         let mut context = Context::from_waker(Waker::noop());
         self.by_target.retain(|_, unused| {
             unused.retain_mut(|one| {
@@ -235,6 +240,9 @@ mod tests {
         let (last, _peer) = used().await;
         pool.put(target("d"), last);
         assert_eq!(count(&pool), 3, "the use of one finds that another closed");
+        drop(peers);
+        pool.tidy();
+        assert_eq!(count(&pool), 1);
     }
 
     #[tokio::test]

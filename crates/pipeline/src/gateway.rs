@@ -22,6 +22,9 @@ use crate::{
     supervisor::{Stopped, Supervisor},
 };
 
+/// How often connections are looked for that nobody uses. They are kept for half a minute.
+const TIDY: Duration = Duration::from_secs(30);
+
 /// What a gateway is made of.
 #[derive(Debug)]
 pub struct Parts {
@@ -80,6 +83,7 @@ impl Gateway {
             webhook_egress,
             public_url,
         } = parts;
+        let egresses = [graph_egress.clone(), webhook_egress.clone()];
         let metrics = Metrics::new();
         let supervisor = Supervisor::new(Arc::clone(&clock), metrics.supervisor.clone());
         let ids = Arc::new(Ids::new(Arc::clone(&clock), Arc::clone(&entropy)));
@@ -167,11 +171,25 @@ impl Gateway {
             fence,
             supervisor,
         });
-        gateway.run_stages(deliver, enrich, stages);
+        gateway.run_stages(deliver, enrich, stages, egresses);
         Ok(gateway)
     }
 
-    fn run_stages(&self, deliver: Deliver, enrich: Enrich, stages: Stages) {
+    /// Closes connections that nobody uses.
+    fn tidy(&self, egresses: [Egress; 2]) {
+        let clock = Arc::clone(&self.clock);
+        self.run("egress", egresses, move |egresses, stop| {
+            let clock = Arc::clone(&clock);
+            async move {
+                while stop.run_until_cancelled(clock.sleep(TIDY)).await.is_some() {
+                    egresses.iter().for_each(Egress::tidy);
+                }
+            }
+        });
+    }
+
+    fn run_stages(&self, deliver: Deliver, enrich: Enrich, stages: Stages, egresses: [Egress; 2]) {
+        self.tidy(egresses);
         let signals = Signals {
             store: Arc::clone(&self.store),
             directory: Arc::clone(&self.directory),

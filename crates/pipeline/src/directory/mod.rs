@@ -167,9 +167,10 @@ impl Directory {
         let mut stale = self.stale();
         stale.everything = read.is_err();
         match read {
-            Ok(tables) => {
+            Ok(mut tables) => {
                 stale.rows.clear();
-                self.write(|old| *old = tables);
+                // What there was is taken apart after the look-ups have gone on.
+                self.write(|old| std::mem::swap(old, &mut tables));
                 Ok(())
             }
             Err(error) => {
