@@ -3,6 +3,7 @@
 
 mod cluster;
 mod contracts;
+mod copy;
 mod demo;
 mod faulty_disk;
 mod faulty_ingest;

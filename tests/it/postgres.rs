@@ -1,6 +1,6 @@
 //! A store on PostgreSQL as an operator meets it: prepared by a command, refused with what to do.
 
-use std::sync::Arc;
+use std::{fs, sync::Arc};
 
 use serde_json::Value;
 use testkit::{
@@ -12,6 +12,7 @@ use testkit::{
     wait,
     world::World,
 };
+use tidings_test_postgres::Server;
 
 /// A shell in which a database is set.
 fn shell(database: &Database) -> Cli {
@@ -137,6 +138,35 @@ async fn what_is_wrong_with_the_database_is_said_without_its_password() {
     let ended = cli.with("TIDINGS_DATABASE_URL", wrong).run(&SERVE).await;
     assert_eq!(ended.code, 2, "{ended:?}");
     assert_eq!(error(&ended, &database)["code"], "configuration");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_way_to_the_database_is_protected_where_its_url_says_so() {
+    let made = || rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]);
+    let (own, other) = (made().expect("a certificate"), made().expect("another"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = |name: &str, certificate: &rcgen::Certificate| {
+        let path = folder.path().join(name);
+        fs::write(&path, certificate.pem()).expect("a file");
+        format!("?sslmode=verify-full&sslrootcert={}", path.display())
+    };
+    let (right, wrong) = (root("own", &own.cert), root("other", &other.cert));
+    let server = Server::start_with_tls(&own.cert.pem(), &own.signing_key.serialize_pem());
+    let database = Database::on(server, &right);
+    let cli = shell(&database);
+    cli.run(&["migrate", "apply", "--json"]).await.ok();
+    let gateway = Gateway::start(&Settings::new().on_database(&Arc::new(database))).await;
+    let database = gateway.database().expect("it is on one");
+    let protected = database.query(
+        "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name LIKE 'tidings%'",
+    );
+    assert_eq!(protected, "t");
+
+    let url = database.url().replace(&right, &wrong);
+    let stranger = cli.with("TIDINGS_DATABASE_URL", url).run(&SERVE).await;
+    assert_eq!(stranger.code, 5, "{stranger:?}");
+    let said = error(&stranger, database)["message"].to_string();
+    assert!(said.to_lowercase().contains("certificate"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

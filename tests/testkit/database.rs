@@ -39,9 +39,13 @@ impl Database {
 
     /// Starts a server and makes the database, with nothing in it, and a sealing key. It has no admin key.
     pub fn empty() -> Self {
-        let server = Server::start();
+        Self::on(Server::start(), "")
+    }
+
+    /// The same on a given server, with `parameters` such as `?sslmode=require` behind its URL.
+    pub fn on(server: Server, parameters: &str) -> Self {
         let database = Self {
-            url: server.create_database(NAME),
+            url: server.create_database(NAME) + parameters,
             server: Mutex::new(server),
             folder: tempfile::tempdir().expect("a temporary folder can be made"),
             admin_key: String::new(),
@@ -50,6 +54,13 @@ impl Database {
         let file = file.to_str().expect("UTF-8");
         database.run(&["sealing-key", "create", file, "--json"]);
         database
+    }
+
+    /// With the admin key of whatever was copied into it.
+    #[must_use]
+    pub fn opened_by(mut self, admin_key: String) -> Self {
+        self.admin_key = admin_key;
+        self
     }
 
     /// The server, to be killed, stopped, paused, started again.

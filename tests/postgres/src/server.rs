@@ -50,6 +50,19 @@ impl Server {
 
     /// Starts one with settings of `postgresql.conf`, such as `("max_connections", "20")`.
     pub fn start_with(settings: &[(&str, &str)]) -> Self {
+        Self::launch(settings, &[])
+    }
+
+    /// Starts one that offers TLS with this certificate and its key, both PEM.
+    pub fn start_with_tls(certificate: &str, key: &str) -> Self {
+        Self::launch(
+            &[("ssl", "on")],
+            &[("server.crt", certificate), ("server.key", key)],
+        )
+    }
+
+    /// Starts one with `files` in its data folder.
+    fn launch(settings: &[(&str, &str)], files: &[(&str, &str)]) -> Self {
         let binaries = Binaries::find();
         let runner = Runner::find();
         let folder = tempfile::Builder::new()
@@ -60,6 +73,9 @@ impl Server {
         let watcher = Watcher::start(&folder);
         runner.owns(&folder);
         let password = template::fill(&folder, &binaries, runner);
+        for (name, content) in files {
+            template::write_private(&folder.join(DATA).join(name), content, runner);
+        }
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let mut server = Self {
             binaries,

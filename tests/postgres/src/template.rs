@@ -4,7 +4,7 @@ use std::{
     env,
     ffi::OsStr,
     fs::{self, File, OpenOptions},
-    io::Read as _,
+    io::{Read as _, Write as _},
     os::unix::{
         fs::{OpenOptionsExt as _, chown},
         process::CommandExt as _,
@@ -100,14 +100,7 @@ fn make(folder: &Path, binaries: &Binaries, runner: Runner) -> String {
     random.expect("there is /dev/urandom");
     let password = format!("{:032x}", u128::from_be_bytes(bytes));
     let file = folder.join(PASSWORD);
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&file)
-        .and_then(|mut file| std::io::Write::write_all(&mut file, password.as_bytes()))
-        .expect("a password file can be written");
-    runner.owns(&file);
+    write_private(&file, &password, runner);
 
     let mut command = Command::new(binaries.program("initdb"));
     command
@@ -126,6 +119,18 @@ fn make(folder: &Path, binaries: &Binaries, runner: Runner) -> String {
         String::from_utf8_lossy(&output.stderr)
     );
     password
+}
+
+/// Writes a file that only the server's user can read.
+pub(crate) fn write_private(path: &Path, content: &str, runner: Runner) {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| file.write_all(content.as_bytes()))
+        .unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()));
+    runner.owns(path);
 }
 
 /// Copies what is in `from` into `to`, with owners and modes, which PostgreSQL insists on.
