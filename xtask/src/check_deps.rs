@@ -35,7 +35,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
 ];
 
 /// What only some crates may use, and why.
-const KEPT: [(&str, &[&str], &str); 3] = [
+const KEPT: [(&str, &[&str], &str); 4] = [
     (
         "reqwest",
         &[],
@@ -43,6 +43,11 @@ const KEPT: [(&str, &[&str], &str); 3] = [
     ),
     (
         "rusqlite",
+        &["storage"],
+        "no SQL and no SQL type leaves the store",
+    ),
+    (
+        "sqlx",
         &["storage"],
         "no SQL and no SQL type leaves the store",
     ),

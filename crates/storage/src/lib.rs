@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | [`store`] | the trait, verb by verb |
 //! | [`record`] | what goes into the verbs and comes out of them |
+//! | [`copy`] | from the store of one machine to that of many |
 //! | [`error`] | what a verb can fail with |
 //! | [`holdings`] | which shards this node may act for |
 //! | [`signal`] | what other nodes did that concerns this one |
@@ -18,6 +19,7 @@
 //! | `contract` | one named test a promise, run over each backend |
 
 mod checksum;
+pub mod copy;
 pub mod error;
 pub mod holdings;
 pub mod postgres;

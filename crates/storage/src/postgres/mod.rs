@@ -14,6 +14,7 @@
 //! | `ingest`, `enrich`, `deliver` | what the stages read and write |
 //! | `queue` | how far the queue of enrich has been read, with several writers |
 //! | `notifications`, `events`, `deliveries`, `lists` | what people look at |
+//! | `target` | the store while another is copied into it |
 //! | `partitions`, `upkeep` | days of events made ahead, old things removed |
 //! | `health`, `check` | what the store says of itself |
 //! | `row`, `trouble` | between our words and PostgreSQL's |
@@ -58,6 +59,7 @@ mod row;
 mod signals;
 mod store;
 mod subscriptions;
+mod target;
 mod trouble;
 mod unlock;
 mod upkeep;
@@ -69,6 +71,7 @@ mod tests;
 
 pub use migrate::MigrateError;
 pub use open::{OpenError, PostgresOptions};
+pub(crate) use target::Target;
 
 /// The store in a PostgreSQL database, as one of its nodes sees it.
 pub struct PostgresStore {

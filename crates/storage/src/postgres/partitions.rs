@@ -46,7 +46,7 @@ pub(super) async fn make_ahead(shared: &Shared) -> Result<(), StoreError> {
     }
 }
 
-async fn make(sql: &mut PgConnection, day: i64) -> Result<(), Undone> {
+pub(super) async fn make(sql: &mut PgConnection, day: i64) -> Result<(), Undone> {
     let table = format!("events_{day}");
     let mut transaction = sql.begin().await?;
     sqlx::query("SELECT pg_advisory_xact_lock($1)")

@@ -10,6 +10,7 @@
 //! | `environments` … `keys` | what is configured, a file each |
 //! | `ingest`, `enrich`, `deliver` | what the stages read and write |
 //! | `notifications`, `events`, `deliveries`, `lists` | what people look at |
+//! | `source` | the store while it is copied into another |
 //! | `health`, `check` | what the store says of itself |
 //! | `row`, `trouble` | between our words and SQLite's |
 
@@ -43,6 +44,7 @@ mod notifications;
 mod open;
 mod reader;
 mod row;
+mod source;
 mod store;
 mod subscriptions;
 mod trouble;
@@ -54,6 +56,7 @@ mod tests;
 
 pub use migrate::MigrateError;
 pub use open::{OpenError, SqliteOptions};
+pub(crate) use source::Source;
 
 /// The store in one SQLite file.
 pub struct SqliteStore {

@@ -257,7 +257,7 @@ fn serve(
     is_closed.send_replace(true);
 }
 
-fn lock(folder: &Path) -> Result<File, OpenError> {
+pub(super) fn lock(folder: &Path) -> Result<File, OpenError> {
     let in_folder = |source| OpenError::Folder {
         folder: folder.to_owned(),
         source,

@@ -23,6 +23,7 @@ use crate::{
 };
 
 mod away;
+mod copying;
 mod fencing;
 mod nodes;
 mod opening;

@@ -1,0 +1,214 @@
+//! From the store of one machine to that of many.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use tidings_domain::{
+    Clock as _, clock::SystemClock, config, entropy::SystemEntropy, notification::Verdict,
+    shard::Shard,
+};
+use tokio::sync::Notify;
+
+use super::{Database, migrate};
+use crate::{
+    Store,
+    contract::{
+        Backend, Parts, World,
+        make::{all, key},
+    },
+    copy::{Copied, Copy, CopyError, Progress, run},
+    record::{AfterAttempt, DeliveryFilter, EventFilter, NotificationFilter, Seq},
+    sqlite::{SqliteOptions, SqliteStore},
+};
+
+/// A data folder that goes with the test.
+#[derive(Clone)]
+struct Folder(Arc<tempfile::TempDir>);
+
+#[async_trait]
+impl Backend for Folder {
+    async fn open(&self, parts: Parts) -> Arc<dyn Store> {
+        Arc::new(SqliteStore::open(self.options(parts)).await.unwrap())
+    }
+}
+
+impl Folder {
+    fn options(&self, parts: Parts) -> SqliteOptions {
+        let mut options = SqliteOptions {
+            store: parts.store,
+            ingest: parts.ingest,
+            clock: parts.clock,
+            entropy: parts.entropy,
+        };
+        options.store.data_dir = self.0.path().to_owned();
+        options
+    }
+}
+
+/// A store with something in each of its tables.
+async fn filled(folder: &Folder) -> World {
+    let world = World::new(folder.clone()).await;
+    // Dedup keys are kept by the day, and the database knows which day it is.
+    world.clock.jump_to(SystemClock::new().now());
+    let tenant = world.tenant("dev").await;
+    let connection = world.store.connection(tenant.connection).await;
+    let subscription = world.subscription(&connection.unwrap().unwrap(), "users/u/events");
+    world
+        .store
+        .create_subscription(subscription, Shard::FIRST)
+        .await
+        .unwrap();
+    let ids = world.delivered_to(&tenant, &[tenant.webhook; 3]).await;
+    world
+        .attempted(ids[0], tenant.webhook, AfterAttempt::Delivered)
+        .await;
+    for number in 1..=3 {
+        let mut new = world.arriving(&tenant, Verdict::Accepted, Some(key(number)));
+        new.notification.etag = Some("with a \0 in it".to_owned());
+        world.record(new).await;
+    }
+    world
+        .record(world.arriving(&tenant, Verdict::Held, None))
+        .await;
+    let rejected = world.notification(&tenant, Verdict::Malformed);
+    world.store.record_rejected(vec![rejected]).await.unwrap();
+    world
+}
+
+fn copy(
+    folder: &Folder,
+    database: &Database,
+    progress: impl Fn(Progress<'_>) + Send + Sync + 'static,
+) -> Copy {
+    let config = config::load(None, [], Vec::new()).unwrap();
+    Copy {
+        from: folder.options(Parts {
+            store: config.store,
+            ingest: config.ingest,
+            clock: Arc::new(SystemClock::new()),
+            entropy: Arc::new(SystemEntropy),
+        }),
+        to: database.plain(),
+        mailbox_of: Arc::new(|resource| resource.split('/').nth(1).map(str::to_owned)),
+        progress: Arc::new(progress),
+    }
+}
+
+fn rows(copied: &[Copied], table: &str) -> u64 {
+    copied.iter().find(|one| one.table == table).unwrap().rows
+}
+
+#[tokio::test]
+async fn everything_is_there_after_a_copy_and_can_be_used() {
+    let folder = Folder(Arc::new(tempfile::tempdir().unwrap()));
+    let world = filled(&folder).await;
+    let (from, page) = (Arc::clone(&world.store), all);
+    let environments = from.environments().await.unwrap();
+    let integrations = from.integrations().await.unwrap();
+    let webhooks = from.webhooks(None, page()).await.unwrap();
+    let subscriptions = from.subscriptions(None, None, page()).await.unwrap();
+    let events = from.events(EventFilter::default(), page()).await.unwrap();
+    let deliveries = from.deliveries(DeliveryFilter::default(), page()).await;
+    let notifications = from
+        .notifications(NotificationFilter::default(), page())
+        .await;
+    let notifications = notifications.unwrap().items.len();
+    from.close().await;
+
+    let database = Database::start();
+    migrate::apply(&database.plain()).await.unwrap();
+    let copied = run(copy(&folder, &database, |_| {})).await.unwrap();
+    assert_eq!(rows(&copied, "notifications"), notifications as u64);
+    assert_eq!((rows(&copied, "queue"), rows(&copied, "dedup")), (4, 3));
+
+    let to = database.node().await;
+    assert_eq!(to.environments().await.unwrap(), environments);
+    assert_eq!(to.integrations().await.unwrap(), integrations);
+    assert_eq!(to.webhooks(None, page()).await.unwrap(), webhooks);
+    let found = to.subscriptions(None, None, page()).await.unwrap();
+    assert_eq!(found, subscriptions);
+    let found = to.events(EventFilter::default(), page()).await.unwrap();
+    assert_eq!(found, events);
+    let found = to.deliveries(DeliveryFilter::default(), page()).await;
+    assert_eq!(found.unwrap(), deliveries.unwrap());
+    assert_eq!(to.check().await.unwrap(), Vec::<String>::new());
+
+    // Work goes on: what was claimed stays claimed, and new places come behind the old ones.
+    let queue = to.queued_notifications(Seq::default(), 100).await.unwrap();
+    assert_eq!(queue.len(), 4);
+    let finished = to
+        .finish_notification(queue[0].seq, queue[0].lease, Vec::new())
+        .await;
+    assert!(finished.unwrap());
+    let tenant = crate::contract::make::Tenant {
+        environment: environments[0].id,
+        integration: integrations[0].id,
+        connection: webhooks.items[0].connections[0],
+        webhook: webhooks.items[0].id,
+    };
+    let again = world.arriving(&tenant, Verdict::Accepted, Some(key(1)));
+    let new = world.arriving(&tenant, Verdict::Accepted, Some(key(9)));
+    let verdicts = to.record_notifications(vec![again, new]).await.unwrap();
+    assert_eq!(verdicts, [Verdict::Duplicate, Verdict::Accepted]);
+    let behind = to.queued_notifications(queue[3].seq, 100).await.unwrap();
+    assert_eq!(behind.len(), 1);
+}
+
+#[tokio::test]
+async fn a_copy_that_was_cut_short_goes_on() {
+    let folder = Folder(Arc::new(tempfile::tempdir().unwrap()));
+    filled(&folder).await.store.close().await;
+    let database = Database::start();
+    migrate::apply(&database.plain()).await.unwrap();
+    let reached = Arc::new(Notify::new());
+    let told = Arc::clone(&reached);
+    let cut_short = run(copy(&folder, &database, move |progress| {
+        if progress.table == "notifications" {
+            told.notify_one();
+        }
+    }));
+    tokio::select! {
+        biased;
+        () = reached.notified() => {}
+        done = cut_short => panic!("it is to be cut short: {done:?}"),
+    }
+    assert_eq!(database.sql("SELECT count(*) FROM copy_progress"), "7");
+
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let note = Arc::clone(&seen);
+    run(copy(&folder, &database, move |progress| {
+        if !progress.comparing {
+            note.lock().unwrap().push(progress.table.to_owned());
+        }
+    }))
+    .await
+    .unwrap();
+    let seen = seen.lock().unwrap().clone();
+    assert!(!seen.iter().any(|table| table == "webhooks"), "{seen:?}");
+    assert!(seen.iter().any(|table| table == "events"), "{seen:?}");
+}
+
+#[tokio::test]
+async fn stores_that_are_used_are_not_copied_and_not_copied_into() {
+    let folder = Folder(Arc::new(tempfile::tempdir().unwrap()));
+    let world = filled(&folder).await;
+    let database = Database::start();
+    migrate::apply(&database.plain()).await.unwrap();
+    let refused = run(copy(&folder, &database, |_| {})).await;
+    assert!(matches!(refused, Err(CopyError::Source(_))), "{refused:?}");
+
+    world.store.close().await;
+    let node = database.node().await;
+    let refused = run(copy(&folder, &database, |_| {})).await;
+    assert!(
+        matches!(refused, Err(CopyError::InUse { nodes: 1 })),
+        "{refused:?}"
+    );
+    node.close().await;
+    run(copy(&folder, &database, |_| {})).await.unwrap();
+    let refused = run(copy(&folder, &database, |_| {})).await;
+    assert!(
+        matches!(refused, Err(CopyError::NotEmpty { .. })),
+        "{refused:?}"
+    );
+}

@@ -1,0 +1,173 @@
+//! Everything in the store, to be copied: read by whoever holds the folder's lock, while no gateway runs.
+
+use std::{fs::File, sync::Arc};
+
+use rusqlite::{Connection, Error, Row as Columns, types::ValueRef};
+
+use super::{OpenError, SqliteOptions, SqliteStore, database, open};
+use crate::{
+    Store as _,
+    copy::{
+        CopyError,
+        table::{Kind, Row, ShardOf, Table, Value},
+    },
+    seal::{KeyId, Place, Seal, SealingKey},
+};
+
+/// The store as it is copied.
+pub(crate) struct Source {
+    sql: Connection,
+    seal: Seal,
+    _lock: File,
+}
+
+impl Source {
+    /// Opens a store that nobody uses, and keeps others out of it.
+    pub(crate) async fn open(options: SqliteOptions) -> Result<Self, OpenError> {
+        let folder = options.store.data_dir.clone();
+        // As a gateway would, and no further: the right key is there, the tables have today's form, the log is copied.
+        SqliteStore::open(options.clone()).await?.close().await;
+        let lock = open::lock(&folder)?;
+        let path = folder.join(database::FILE_NAME);
+        let sql = database::open_reader(&path).map_err(|source| OpenError::Sqlite {
+            path: path.clone(),
+            source,
+        })?;
+        let key = SealingKey::read(&folder)?.ok_or_else(|| OpenError::Folder {
+            folder: folder.clone(),
+            source: std::io::Error::other("the key file has gone"),
+        })?;
+        Ok(Self {
+            sql,
+            seal: Seal::new(&key, Arc::clone(&options.entropy)),
+            _lock: lock,
+        })
+    }
+
+    pub(crate) fn key_id(&self) -> KeyId {
+        self.seal.key_id()
+    }
+
+    /// The rows of a table behind a place.
+    pub(crate) fn read(
+        &self,
+        table: &Table,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<Row>, CopyError> {
+        self.try_read(table, after, limit)
+            .map_err(|error| reading(&error))
+    }
+
+    fn try_read(&self, table: &Table, after: i64, limit: u32) -> Result<Vec<Row>, Error> {
+        let mut names: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();
+        if let Some(ShardOf::Mailbox(columns)) = table.shard {
+            names.push(columns);
+        }
+        let (name, names) = (table.name, names.join(", "));
+        let text = format!("SELECT seq, {names} FROM {name} WHERE seq > ? ORDER BY seq LIMIT ?");
+        let mut statement = self.sql.prepare_cached(&text)?;
+        let mut rows = statement.query((after, limit))?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(self.read_row(table, row)?);
+        }
+        Ok(found)
+    }
+
+    fn read_row(&self, table: &Table, row: &Columns<'_>) -> Result<Row, Error> {
+        let mut values = Vec::with_capacity(table.columns.len());
+        for (place, &(column, kind)) in table.columns.iter().enumerate() {
+            values.push(match (row.get_ref(place + 1)?, kind) {
+                (ValueRef::Null, _) => Value::Null,
+                (value, Kind::Number | Kind::Integer) => Value::Number(value.as_i64()?),
+                // As the other store has to write it.
+                (value, Kind::Text) => Value::Text(value.as_str()?.replace('\0', "\u{fffd}")),
+                (value, Kind::Bytes) => Value::Bytes(value.as_blob()?.to_vec()),
+                (value, Kind::Sealed) => {
+                    let id: String = row.get(1)?;
+                    let of = Place {
+                        table: table.name,
+                        column,
+                        row: &id,
+                    };
+                    let opened = self.seal.open(of, value.as_blob()?);
+                    Value::Secret(opened.map_err(|error| super::row::unreadable(place, &error))?)
+                }
+            });
+        }
+        let behind = table.columns.len() + 1;
+        let mailbox = match table.shard {
+            Some(ShardOf::Mailbox(_)) => Some((
+                row.get(behind)?,
+                row.get(behind + 1)?,
+                row.get::<_, String>(behind + 2)?.replace('\0', "\u{fffd}"),
+            )),
+            _ => None,
+        };
+        Ok(Row {
+            seq: row.get(0)?,
+            values,
+            mailbox,
+        })
+    }
+
+    /// When the first and the last event were made, in milliseconds since 1970.
+    pub(crate) fn event_days(&self) -> Result<Option<(i64, i64)>, CopyError> {
+        let found = self.sql.query_row(
+            "SELECT min(created_at), max(created_at) FROM events",
+            [],
+            |row| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?)),
+        );
+        let (first, last) = found.map_err(|error| reading(&error))?;
+        Ok(first.zip(last))
+    }
+
+    /// How many rejected notifications are kept of each integration.
+    pub(crate) fn rejected(&self) -> Result<Vec<(String, i64)>, CopyError> {
+        self.pairs("SELECT integration_id, kept FROM rejected")
+    }
+
+    /// Webhooks that are gone while deliveries to them still are to be removed.
+    pub(crate) fn deleted_webhooks(&self) -> Result<Vec<(String, i64)>, CopyError> {
+        self.pairs("SELECT id, 0 FROM deleted_webhooks")
+    }
+
+    fn pairs(&self, text: &str) -> Result<Vec<(String, i64)>, CopyError> {
+        let read = || {
+            self.sql
+                .prepare(text)?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<Result<Vec<_>, Error>>()
+        };
+        read().map_err(|error| reading(&error))
+    }
+
+    /// Dedup keys behind one in the order of their bytes, from the two tables that have them, with the time they were
+    /// claimed, if that is not before `since`.
+    pub(crate) fn dedup_keys(
+        &self,
+        after: &[u8],
+        since: i64,
+        limit: u32,
+    ) -> Result<Vec<(Vec<u8>, i64)>, CopyError> {
+        let read = || {
+            self.sql
+                .prepare_cached(
+                    "SELECT key, max(at) FROM (
+                         SELECT key, at FROM dedup WHERE key > ?1
+                         UNION ALL SELECT key, at FROM dedup_recent WHERE key > ?1)
+                     WHERE at >= ?2 GROUP BY key ORDER BY key LIMIT ?3",
+                )?
+                .query_map((after, since, limit), |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<Result<Vec<_>, Error>>()
+        };
+        read().map_err(|error| reading(&error))
+    }
+}
+
+fn reading(error: &Error) -> CopyError {
+    CopyError::Reading {
+        detail: error.to_string(),
+    }
+}
