@@ -26,6 +26,34 @@ pub trait Id: From<Ulid> {
     const PREFIX: &'static str;
 }
 
+/// An id in its shortest form, as a store keeps it.
+pub trait Compact: Sized {
+    /// Its 128 bits, the highest byte first: ids sort alike in both forms.
+    fn to_bytes(self) -> [u8; 16];
+    /// The id with these bits.
+    fn from_bytes(bytes: [u8; 16]) -> Self;
+}
+
+impl Compact for Uuid {
+    fn to_bytes(self) -> [u8; 16] {
+        self.into_bytes()
+    }
+
+    fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self::from_bytes(bytes)
+    }
+}
+
+impl Compact for EnvironmentId {
+    fn to_bytes(self) -> [u8; 16] {
+        self.0.into_bytes()
+    }
+
+    fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+}
+
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
         $(#[$doc])*
@@ -34,6 +62,16 @@ macro_rules! ids {
 
         impl Id for $name {
             const PREFIX: &'static str = $prefix;
+        }
+
+        impl Compact for $name {
+            fn to_bytes(self) -> [u8; 16] {
+                self.0.to_bytes()
+            }
+
+            fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(Ulid::from_bytes(bytes))
+            }
         }
 
         impl From<Ulid> for $name {

@@ -1,6 +1,7 @@
 //! Takes clientState out of JSON that is otherwise kept byte for byte.
 
 use bytes::Bytes;
+use memchr::{memchr, memchr2};
 
 /// The member whose values are secrets.
 const NAME: &[u8] = b"clientstate";
@@ -20,7 +21,7 @@ pub fn without_client_state(json: &[u8]) -> Bytes {
     let mut kept = Vec::with_capacity(json.len());
     let mut copied = 0;
     let mut place = 0;
-    while let Some(quote) = find(json, place, b'"') {
+    while let Some(quote) = memchr(b'"', &json[place..]).map(|found| place + found) {
         let name_end = string_end(json, quote);
         place = name_end;
         let colon = skip_blanks(json, name_end);
@@ -38,22 +39,17 @@ pub fn without_client_state(json: &[u8]) -> Bytes {
     Bytes::from(kept)
 }
 
-fn find(json: &[u8], from: usize, wanted: u8) -> Option<usize> {
-    json[from..]
-        .iter()
-        .position(|&byte| byte == wanted)
-        .map(|place| from + place)
-}
-
 /// The place behind the closing quote of the string that opens at `quote`; the end if it has none.
 fn string_end(json: &[u8], quote: usize) -> usize {
     let mut place = quote + 1;
-    while let Some(&byte) = json.get(place) {
-        match byte {
-            b'"' => return place + 1,
-            b'\\' => place += 2,
-            _ => place += 1,
+    while let Some(found) = json
+        .get(place..)
+        .and_then(|rest| memchr2(b'"', b'\\', rest))
+    {
+        if json[place + found] == b'"' {
+            return place + found + 1;
         }
+        place += found + 2;
     }
     json.len()
 }

@@ -1,7 +1,7 @@
 //! What tells a change from every other.
 
 use aws_lc_rs::digest::{Context, SHA256};
-use tidings_domain::ids::SubscriptionId;
+use tidings_domain::ids::{Compact as _, SubscriptionId};
 use tidings_graph::wire::notification::ChangeNotification;
 use tidings_storage::record::DedupKey;
 
@@ -24,7 +24,7 @@ pub fn key(
     let mut hash = Context::new(&SHA256);
     // Our own id where we have one: Graph's retries after a replacement may name either of its ids.
     match subscription {
-        Some(id) => part(&mut hash, id.to_string().as_bytes()),
+        Some(id) => part(&mut hash, &id.to_bytes()),
         None => part(&mut hash, notification.subscription_id.as_bytes()),
     }
     part(&mut hash, change.as_bytes());

@@ -7,9 +7,8 @@ pub(super) const MOST: usize = 10_000;
 /// Whether `body` has more than [`MOST`] elements in a list at its second level, as far as one can tell without
 /// reading it as JSON.
 pub(super) fn too_many(body: &[u8]) -> bool {
-    // Nearly every body is let through by its commas alone, which the processor counts 16 at a time.
-    let commas: usize = body.iter().map(|&byte| usize::from(byte == b',')).sum();
-    if commas < MOST {
+    // Nearly every body is let through by its commas alone, which the processor counts many at a time.
+    if memchr::memchr_iter(b',', body).count() < MOST {
         return false;
     }
     let (mut depth, mut elements, mut in_string, mut escaped) = (0_usize, 0, false, false);

@@ -74,6 +74,12 @@ impl Filled {
         filled
     }
 
+    /// Gives back what memory it does not need: worth it for what is kept for long.
+    pub(super) fn shrink(&mut self) {
+        self.canonical.shrink_to_fit();
+        self.ids.shrink_to_fit();
+    }
+
     pub(super) fn row(&self) -> &'static ResourceRow {
         self.template.row
     }
@@ -161,6 +167,12 @@ impl Filled {
     }
 
     fn encode(&mut self, name: &'static str, id: &str) {
+        if id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_=".contains(&byte))
+        {
+            return self.verbatim(name, id);
+        }
         let start = self.canonical.len();
         for letter in id.chars() {
             if letter.is_whitespace() || "/'()".contains(letter) {

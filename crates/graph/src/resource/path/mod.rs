@@ -50,7 +50,8 @@ impl SubscriptionPath {
         };
         // Microsoft writes `security/alerts/?$filter=…`.
         let path = path.strip_suffix('/').unwrap_or(path);
-        let filled = template::fill(path, template::subscriptions())?;
+        let mut filled = template::fill(path, template::subscriptions())?;
+        filled.shrink();
         let mut canonical = filled.canonical().to_owned();
         if let Some(query) = query.filter(|query| !query.is_empty()) {
             check_query(query)?;
