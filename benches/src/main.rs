@@ -19,6 +19,10 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 
+/// The same as the gateway's, so that the baselines are no slower than they could be.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Benchmarks of Tidings. Each prints its result beside a bare baseline of the same run.
 #[derive(Debug, Parser)]
 struct Arguments {
