@@ -5,6 +5,7 @@ use tidings_domain::{
     resource::{ChangeTypes, ResourceKind},
     subscription::Subscription,
 };
+use tidings_graph::resource::SubscriptionPath;
 use tidings_storage::{Store, record::KeyedHash};
 use uuid::Uuid;
 
@@ -25,6 +26,8 @@ pub struct SubscriptionEntry {
     pub client_state_hash: KeyedHash,
     /// What is watched, in canonical form.
     pub resource: Box<str>,
+    /// The same, read; `None` if this version cannot read it.
+    pub path: Option<Box<SubscriptionPath>>,
     /// The kind of what is watched.
     pub kind: ResourceKind,
     /// Which changes are wanted.
@@ -42,6 +45,9 @@ impl SubscriptionEntry {
             graph_id: subscription.graph_id.as_deref().map(GraphId::new),
             client_state_hash: store.hash_client_state(subscription.client_state.expose()),
             resource: subscription.resource.as_str().into(),
+            path: SubscriptionPath::parse(&subscription.resource)
+                .ok()
+                .map(Box::new),
             kind: subscription.kind,
             change_types: subscription.change_types,
         }

@@ -9,10 +9,7 @@ use tidings_domain::{
     integration::Integration,
     notification::Verdict,
 };
-use tidings_graph::{
-    resource::{ItemPath, SubscriptionPath},
-    wire::notification::ChangeNotification,
-};
+use tidings_graph::{resource::ItemPath, wire::notification::ChangeNotification};
 use tidings_storage::record::KeyedHash;
 use uuid::Uuid;
 
@@ -107,9 +104,12 @@ fn judge_managed(
         // Lifecycle notifications often name no resource; theirs is the subscription's.
         return matched(Verdict::Accepted, Some(entry.resource.to_string()));
     }
-    let watched = SubscriptionPath::parse(&entry.resource).ok();
-    let path = read_path(notification, connection.tenant_id)
-        .filter(|path| watched.is_some_and(|watched| path.is_under(&watched)));
+    let path = read_path(notification, connection.tenant_id).filter(|path| {
+        entry
+            .path
+            .as_ref()
+            .is_some_and(|watched| path.is_under(watched))
+    });
     match path {
         Some(path) => matched(Verdict::Accepted, Some(path.canonical().to_owned())),
         None => matched(Verdict::Malformed, None),
