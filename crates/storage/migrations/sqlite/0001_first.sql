@@ -1,5 +1,6 @@
--- Ids are text as displayed, times are milliseconds since 1970. What the configuration is made of comes first, with
--- foreign keys; what flows comes second, without: those rows outlive their parents, and every microsecond counts there.
+-- Ids are the 16 bytes of their ULID or UUID, times are milliseconds since 1970. What the configuration is made of comes
+-- first, with foreign keys; what flows comes second, without: those rows outlive their parents, and every microsecond
+-- counts there.
 -- The last table columns of the flowing rows are the large ones, so that lists never read them.
 
 CREATE TABLE meta (
@@ -9,15 +10,15 @@ CREATE TABLE meta (
 
 CREATE TABLE environments (
     seq        INTEGER PRIMARY KEY,
-    id         TEXT NOT NULL UNIQUE,
+    id         BLOB NOT NULL UNIQUE,
     name       TEXT NOT NULL UNIQUE,
     created_at INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE integrations (
     seq            INTEGER PRIMARY KEY,
-    id             TEXT NOT NULL UNIQUE,
-    environment_id TEXT NOT NULL REFERENCES environments (id),
+    id             BLOB NOT NULL UNIQUE,
+    environment_id BLOB NOT NULL REFERENCES environments (id),
     key            TEXT NOT NULL,
     client_id      TEXT NOT NULL,
     client_secret  BLOB NOT NULL, -- sealed
@@ -30,10 +31,10 @@ CREATE TABLE integrations (
 
 CREATE TABLE connections (
     seq            INTEGER PRIMARY KEY,
-    id             TEXT NOT NULL UNIQUE,
-    environment_id TEXT NOT NULL REFERENCES environments (id),
-    integration_id TEXT NOT NULL REFERENCES integrations (id),
-    tenant_id      TEXT NOT NULL,
+    id             BLOB NOT NULL UNIQUE,
+    environment_id BLOB NOT NULL REFERENCES environments (id),
+    integration_id BLOB NOT NULL REFERENCES integrations (id),
+    tenant_id      BLOB NOT NULL,
     broken_reason  TEXT,
     broken_since   INTEGER,
     created_at     INTEGER NOT NULL,
@@ -43,10 +44,10 @@ CREATE INDEX connections_of_environment ON connections (environment_id, seq);
 
 CREATE TABLE subscriptions (
     seq            INTEGER PRIMARY KEY,
-    id             TEXT NOT NULL UNIQUE,
-    environment_id TEXT NOT NULL REFERENCES environments (id),
-    integration_id TEXT NOT NULL REFERENCES integrations (id),
-    connection_id  TEXT NOT NULL REFERENCES connections (id),
+    id             BLOB NOT NULL UNIQUE,
+    environment_id BLOB NOT NULL REFERENCES environments (id),
+    integration_id BLOB NOT NULL REFERENCES integrations (id),
+    connection_id  BLOB NOT NULL REFERENCES connections (id),
     resource       TEXT NOT NULL,
     kind           TEXT NOT NULL,
     change_types   TEXT NOT NULL,
@@ -68,8 +69,8 @@ CREATE INDEX subscriptions_of_connection ON subscriptions (connection_id, seq);
 
 CREATE TABLE webhooks (
     seq             INTEGER PRIMARY KEY,
-    id              TEXT NOT NULL UNIQUE,
-    environment_id  TEXT NOT NULL REFERENCES environments (id),
+    id              BLOB NOT NULL UNIQUE,
+    environment_id  BLOB NOT NULL REFERENCES environments (id),
     url             BLOB NOT NULL, -- sealed: its query may hold a secret
     description     TEXT NOT NULL,
     triggers        TEXT NOT NULL, -- names with commas between
@@ -84,13 +85,13 @@ CREATE INDEX webhooks_of_environment ON webhooks (environment_id, seq);
 
 -- Webhooks that are gone while deliveries to them still are to be removed, slice by slice.
 CREATE TABLE deleted_webhooks (
-    id TEXT PRIMARY KEY
+    id BLOB PRIMARY KEY
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE keys (
     seq            INTEGER PRIMARY KEY,
-    id             TEXT NOT NULL UNIQUE,
-    environment_id TEXT REFERENCES environments (id),
+    id             BLOB NOT NULL UNIQUE,
+    environment_id BLOB REFERENCES environments (id),
     name           TEXT NOT NULL,
     scope          TEXT NOT NULL,
     prefix         TEXT NOT NULL,
@@ -101,45 +102,55 @@ CREATE INDEX keys_of_environment ON keys (environment_id, seq);
 
 CREATE TABLE notifications (
     seq                   INTEGER PRIMARY KEY,
-    id                    TEXT NOT NULL UNIQUE,
-    environment_id        TEXT NOT NULL,
-    integration_id        TEXT NOT NULL,
+    id                    BLOB NOT NULL UNIQUE,
+    environment_id        BLOB NOT NULL,
+    integration_id        BLOB NOT NULL,
     received_at           INTEGER NOT NULL,
     verdict               TEXT NOT NULL,
-    connection_id         TEXT,
-    subscription_id       TEXT,
+    connection_id         BLOB,
+    subscription_id       BLOB,
     graph_subscription_id TEXT,
-    tenant_id             TEXT,
+    tenant_id             BLOB,
     change_type           TEXT,
     lifecycle_event       TEXT,
     resource              TEXT NOT NULL,
     etag                  TEXT,
+    dedup_key             BLOB, -- of those accepted as they came
     checksum              INTEGER NOT NULL, -- of the item: SQLite has none for what stands in its pages
     item                  BLOB NOT NULL
 ) STRICT;
 CREATE INDEX notifications_of_connection ON notifications (connection_id, seq) WHERE connection_id IS NOT NULL;
--- Both hold few rows: the rejected are bounded, duplicates are rare. Accepted ones cost them nothing.
+-- Both hold few rows: the rejected are bounded, duplicates are rare. Accepted ones cost them nothing; NOT IN would make
+-- SQLite build a table of its list for each row that is written.
 CREATE INDEX notifications_rejected ON notifications (integration_id, seq)
-    WHERE verdict NOT IN ('accepted', 'duplicate', 'held');
+    WHERE verdict <> 'accepted' AND verdict <> 'duplicate' AND verdict <> 'held';
 CREATE INDEX notifications_not_accepted ON notifications (verdict, seq) WHERE verdict <> 'accepted';
 
 -- How many rejected notifications are kept of each integration: counting them at every POST would be dear.
 CREATE TABLE rejected (
-    integration_id TEXT PRIMARY KEY,
+    integration_id BLOB PRIMARY KEY,
     kept           INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- The newest dedup keys, in the order in which they came, until they are moved to the sorted ones.
-CREATE TABLE dedup_recent (
-    seq INTEGER PRIMARY KEY,
-    key BLOB NOT NULL,
-    at  INTEGER NOT NULL
+-- The dedup keys, but for the newest: those stand with their notifications, behind the place that `meta` knows as
+-- `dedup_sorted_through`. A row of `dedup` is a part of a run: keys of 16 bytes, sorted, one after the other.
+CREATE TABLE dedup (
+    place INTEGER PRIMARY KEY, -- the run's number, and in the lower 32 bits the part's
+    keys  BLOB NOT NULL
 ) STRICT;
 
-CREATE TABLE dedup (
-    key BLOB PRIMARY KEY,
-    at  INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+CREATE TABLE dedup_runs (
+    run    INTEGER PRIMARY KEY,
+    level  INTEGER NOT NULL,
+    newest INTEGER NOT NULL, -- when the newest of its keys was claimed
+    state  TEXT NOT NULL -- 'making', 'whole', 'going'
+) STRICT;
+
+-- Keys of notifications that were accepted later than they came, until they are in a run.
+CREATE TABLE dedup_late (
+    seq INTEGER PRIMARY KEY,
+    key BLOB NOT NULL
+) STRICT;
 
 -- What enrich has to do. A row goes when it is done.
 CREATE TABLE queue (
@@ -151,11 +162,11 @@ CREATE TABLE queue (
 
 CREATE TABLE events (
     seq             INTEGER PRIMARY KEY,
-    id              TEXT NOT NULL UNIQUE,
-    environment_id  TEXT NOT NULL,
-    connection_id   TEXT NOT NULL,
-    subscription_id TEXT,
-    notification_id TEXT NOT NULL,
+    id              BLOB NOT NULL UNIQUE,
+    environment_id  BLOB NOT NULL,
+    connection_id   BLOB NOT NULL,
+    subscription_id BLOB,
+    notification_id BLOB NOT NULL,
     trigger         TEXT NOT NULL,
     subject         TEXT NOT NULL,
     object_state    TEXT NOT NULL,
@@ -167,10 +178,10 @@ CREATE INDEX events_of_connection ON events (connection_id, seq);
 
 CREATE TABLE deliveries (
     seq            INTEGER PRIMARY KEY,
-    id             TEXT NOT NULL UNIQUE,
-    environment_id TEXT NOT NULL,
+    id             BLOB NOT NULL UNIQUE,
+    environment_id BLOB NOT NULL,
     event_seq      INTEGER NOT NULL,
-    webhook_id     TEXT NOT NULL,
+    webhook_id     BLOB NOT NULL,
     state          TEXT NOT NULL, -- 'pending' (held, if its webhook is disabled), 'delivered', 'dead'
     dead_reason    TEXT,
     attempts       INTEGER NOT NULL,
@@ -188,7 +199,7 @@ CREATE INDEX deliveries_of_webhook ON deliveries (webhook_id, seq);
 
 CREATE TABLE attempts (
     seq          INTEGER PRIMARY KEY,
-    id           TEXT NOT NULL,
+    id           BLOB NOT NULL,
     delivery_seq INTEGER NOT NULL,
     number       INTEGER NOT NULL,
     started_at   INTEGER NOT NULL,

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use rusqlite::{Connection, Error};
+use tidings_domain::ids::{EventId, NotificationId};
 use tokio::sync::oneshot;
 
 use super::{SqliteStore, database, row::Columns, trouble};
@@ -99,18 +100,24 @@ fn orphans(sql: &Connection, found: &mut Vec<String>) -> Result<(), Error> {
 
 /// Compares what was received and what is delivered with its checksums.
 fn contents(sql: &Connection, found: &mut Vec<String>) -> Result<(), Error> {
-    for (what, query) in [
+    type ReadId = fn(&mut Columns<'_>) -> Result<String, Error>;
+    for (what, query, id) in [
         (
             "notification",
             "SELECT id, checksum, item FROM notifications",
+            (|columns| columns.id::<NotificationId>().map(|id| id.to_string())) as ReadId,
         ),
-        ("event", "SELECT id, checksum, body FROM events"),
+        (
+            "event",
+            "SELECT id, checksum, body FROM events",
+            |columns| columns.id::<EventId>().map(|id| id.to_string()),
+        ),
     ] {
         let mut statement = sql.prepare(query)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let mut columns = Columns::new(row);
-            let id: String = columns.value()?;
+            let id = id(&mut columns)?;
             if let Err(error) = columns.checked_bytes() {
                 found.push(format!("{what} {id} is damaged: {error}"));
             }

@@ -3,13 +3,13 @@
 use rusqlite::{Connection as Sql, OptionalExtension as _, Result};
 use tidings_domain::{
     connection::{Connection, ConnectionState},
-    ids::{ConnectionId, EnvironmentId},
+    ids::{Compact, ConnectionId, EnvironmentId},
     page::{Listing, Page},
 };
 
 use super::{
     lists::{List, Scan},
-    row::{Columns, Text, Time},
+    row::{Columns, Time},
     trouble,
     writer::{Tx, Undone},
 };
@@ -35,10 +35,10 @@ pub(super) fn create(tx: &Tx<'_>, connection: &Connection) -> Result<(), Undone>
              VALUES (?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute((
-            Text(connection.id),
-            Text(connection.environment),
-            Text(connection.integration),
-            Text(connection.tenant_id),
+            connection.id.to_bytes(),
+            connection.environment.to_bytes(),
+            connection.integration.to_bytes(),
+            connection.tenant_id.to_bytes(),
             reason,
             since,
             Time(connection.created_at),
@@ -56,7 +56,7 @@ pub(super) fn create(tx: &Tx<'_>, connection: &Connection) -> Result<(), Undone>
 
 pub(super) fn one(sql: &Sql, id: ConnectionId) -> Result<Option<Connection>> {
     sql.prepare_cached(select!(" WHERE id = ?"))?
-        .query_row([Text(id)], |row| {
+        .query_row([id.to_bytes()], |row| {
             let mut columns = Columns::new(row);
             columns.value::<i64>()?;
             read(&mut columns)
@@ -71,7 +71,7 @@ pub(super) fn list(
     after: i64,
 ) -> Result<Listing<Connection>> {
     let mut list = List::new(select!(""), "seq", Scan::Indexed);
-    list.only("environment_id = ?", environment);
+    list.only_id("environment_id = ?", environment);
     list.page(sql, page, after, read)
 }
 
@@ -84,7 +84,7 @@ pub(super) fn set_state(
     let changed = tx
         .sql
         .prepare_cached("UPDATE connections SET broken_reason = ?, broken_since = ? WHERE id = ?")?
-        .execute((reason, since, Text(id)))?;
+        .execute((reason, since, id.to_bytes()))?;
     if changed == 0 {
         return Err(Undone::Refused(StoreError::Missing {
             what: format!("connection {id}"),
@@ -97,7 +97,7 @@ pub(super) fn delete(tx: &Tx<'_>, id: ConnectionId) -> Result<bool, Undone> {
     let deleted = tx
         .sql
         .prepare_cached("DELETE FROM connections WHERE id = ?")?
-        .execute([Text(id)]);
+        .execute([id.to_bytes()]);
     match deleted {
         Err(error) if trouble::is_reference(&error) => Err(Undone::Refused(StoreError::Conflict {
             what: format!("a subscription of connection {id}"),
@@ -114,10 +114,10 @@ fn columns_of(state: &ConnectionState) -> (Option<&str>, Option<Time>) {
 }
 
 fn read(columns: &mut Columns<'_>) -> Result<Connection> {
-    let id = columns.parsed()?;
-    let environment = columns.parsed()?;
-    let integration = columns.parsed()?;
-    let tenant_id = columns.parsed()?;
+    let id = columns.id()?;
+    let environment = columns.id()?;
+    let integration = columns.id()?;
+    let tenant_id = columns.id()?;
     let reason: Option<String> = columns.value()?;
     let since = columns.time_if_any()?;
     let state = match (reason, since) {

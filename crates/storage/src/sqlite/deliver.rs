@@ -4,12 +4,12 @@ use rusqlite::{Connection, OptionalExtension as _, Result, Row};
 use tidings_domain::{
     Timestamp,
     delivery::{DeadReason, Delivery},
-    ids::{DeliveryId, WebhookId},
+    ids::{Compact, DeliveryId, WebhookId},
 };
 
 use super::{
     deliveries,
-    row::{self, Columns, Text, Time},
+    row::{self, Columns, Time},
     writer::{Tx, Undone},
 };
 use crate::{
@@ -31,7 +31,7 @@ pub(super) fn webhooks_with_pending(sql: &Connection) -> Result<Vec<(WebhookId, 
     )?
     .query_map([], |row| {
         let mut columns = Columns::new(row);
-        Ok((columns.parsed()?, columns.time()?))
+        Ok((columns.id()?, columns.time()?))
     })?
     .collect()
 }
@@ -50,7 +50,7 @@ pub(super) fn due(
          ORDER BY d.due_at, d.seq",
     )?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let mut rows = statement.query((Text(webhook), Time(now)))?;
+    let mut rows = statement.query((webhook.to_bytes(), Time(now)))?;
     let mut found = Vec::new();
     let mut bytes = 0;
     while found.len() < limit && bytes < ANSWER_BYTES {
@@ -69,9 +69,9 @@ pub(super) fn due(
 fn read_due(row: &Row<'_>, webhook: WebhookId) -> Result<DueDelivery> {
     let mut columns = Columns::new(row);
     Ok(DueDelivery {
-        id: columns.parsed()?,
+        id: columns.id()?,
         webhook,
-        event: columns.parsed()?,
+        event: columns.id()?,
         attempts: columns.value()?,
         due_at: columns.time()?,
         body: columns.checked_bytes()?,
@@ -87,7 +87,7 @@ pub(super) fn next_due(
     sql.prepare_cached(
         "SELECT min(due_at) FROM deliveries WHERE webhook_id = ? AND state = 'pending' AND due_at > ?",
     )?
-    .query_row((Text(webhook), Time(now)), |row| {
+    .query_row((webhook.to_bytes(), Time(now)), |row| {
         Columns::new(row).time_if_any()
     })
 }
@@ -96,7 +96,7 @@ pub(super) fn record_attempt(tx: &mut Tx<'_>, result: &AttemptResult) -> Result<
     let found: Option<(i64, bool)> = tx
         .sql
         .prepare_cached("SELECT seq, state = 'pending' FROM deliveries WHERE id = ?")?
-        .query_row([Text(result.delivery)], |row| {
+        .query_row([result.delivery.to_bytes()], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })
         .optional()?;
@@ -111,7 +111,7 @@ pub(super) fn record_attempt(tx: &mut Tx<'_>, result: &AttemptResult) -> Result<
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         )?
         .execute((
-            Text(attempt.id),
+            attempt.id.to_bytes(),
             seq,
             attempt.number,
             Time(attempt.started_at),
@@ -175,7 +175,7 @@ fn change_health(
         HealthChange::Healthy => {
             tx.sql
                 .prepare_cached("UPDATE webhooks SET failing_since = NULL WHERE id = ?")?
-                .execute([Text(webhook)])?;
+                .execute([webhook.to_bytes()])?;
         }
         HealthChange::Failing(since) => {
             // Attempts end in another order than they began in: the earliest failure counts.
@@ -183,7 +183,7 @@ fn change_health(
                 .prepare_cached(
                     "UPDATE webhooks SET failing_since = min(coalesce(failing_since, ?1), ?1) WHERE id = ?2",
                 )?
-                .execute((Time(since), Text(webhook)))?;
+                .execute((Time(since), webhook.to_bytes()))?;
         }
         HealthChange::Disable(reason) => {
             tx.sql
@@ -191,7 +191,7 @@ fn change_health(
                     "UPDATE webhooks SET disabled_reason = ?, disabled_since = ?
                      WHERE id = ? AND disabled_reason IS NULL",
                 )?
-                .execute((reason.as_str(), Time(ended_at), Text(webhook)))?;
+                .execute((reason.as_str(), Time(ended_at), webhook.to_bytes()))?;
         }
     }
     Ok(())
@@ -208,9 +208,9 @@ pub(super) fn redeliver(
             "SELECT d.state = 'pending', d.webhook_id, w.id IS NOT NULL
              FROM deliveries d LEFT JOIN webhooks w ON w.id = d.webhook_id WHERE d.id = ?",
         )?
-        .query_row([Text(id)], |row| {
+        .query_row([id.to_bytes()], |row| {
             let mut columns = Columns::new(row);
-            Ok((columns.value()?, columns.parsed()?, columns.value()?))
+            Ok((columns.value()?, columns.id()?, columns.value()?))
         })
         .optional()?;
     let Some((was_pending, webhook, has_webhook)) = found else {
@@ -226,7 +226,7 @@ pub(super) fn redeliver(
             "UPDATE deliveries SET state = 'pending', dead_reason = NULL, attempts = 0, due_at = ?, finished_at = NULL
              WHERE id = ?",
         )?
-        .execute((Time(now), Text(id)))?;
+        .execute((Time(now), id.to_bytes()))?;
     tx.tally.pending += i64::from(!was_pending);
     Ok(deliveries::one(tx.sql, id)?)
 }

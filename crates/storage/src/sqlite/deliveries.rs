@@ -5,13 +5,13 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension as _, Result};
 use tidings_domain::{
     delivery::{Attempt, AttemptOutcome, DeadReason, Delivery, DeliveryState},
-    ids::DeliveryId,
+    ids::{Compact, DeliveryId},
     page::{Listing, Page},
 };
 
 use super::{
     lists::{List, Scan},
-    row::{Columns, Text},
+    row::Columns,
 };
 use crate::record::DeliveryFilter;
 
@@ -32,7 +32,7 @@ macro_rules! select {
 
 pub(super) fn one(sql: &Connection, id: DeliveryId) -> Result<Option<Delivery>> {
     sql.prepare_cached(select!("", " WHERE d.id = ?"))?
-        .query_row([Text(id)], |row| {
+        .query_row([id.to_bytes()], |row| {
             let mut columns = Columns::new(row);
             columns.value::<i64>()?;
             read(&mut columns)
@@ -66,9 +66,9 @@ pub(super) fn list(
         select!("", "")
     };
     let mut list = List::new(select, "d.seq", scan);
-    list.only("d.environment_id = ?", filter.environment);
-    list.only("d.webhook_id = ?", filter.webhook);
-    list.only(
+    list.only_id("d.environment_id = ?", filter.environment);
+    list.only_id("d.webhook_id = ?", filter.webhook);
+    list.only_id(
         "d.event_seq = (SELECT seq FROM events WHERE id = ?)",
         filter.event,
     );
@@ -91,10 +91,10 @@ pub(super) fn attempts(sql: &Connection, delivery: DeliveryId) -> Result<Vec<Att
         "SELECT a.id, a.number, a.started_at, a.took_ms, a.outcome, a.status, a.error, a.answer
          FROM attempts a WHERE a.delivery_seq = (SELECT seq FROM deliveries WHERE id = ?) ORDER BY a.seq",
     )?
-    .query_map([Text(delivery)], |row| {
+    .query_map([delivery.to_bytes()], |row| {
         let mut columns = Columns::new(row);
         Ok(Attempt {
-            id: columns.parsed()?,
+            id: columns.id()?,
             number: columns.value()?,
             started_at: columns.time()?,
             took: Duration::from_millis(u64::try_from(columns.value::<i64>()?).unwrap_or(0)),
@@ -109,11 +109,11 @@ pub(super) fn attempts(sql: &Connection, delivery: DeliveryId) -> Result<Vec<Att
 
 fn read(columns: &mut Columns<'_>) -> Result<Delivery> {
     Ok(Delivery {
-        id: columns.parsed()?,
-        environment: columns.parsed()?,
-        event: columns.parsed()?,
+        id: columns.id()?,
+        environment: columns.id()?,
+        event: columns.id()?,
         trigger: columns.trigger()?,
-        webhook: columns.parsed()?,
+        webhook: columns.id()?,
         state: columns.word(&DeliveryState::ALL, DeliveryState::as_str)?,
         dead_reason: columns.word_if_any(&[DeadReason::Exhausted], DeadReason::as_str)?,
         attempts: columns.value()?,

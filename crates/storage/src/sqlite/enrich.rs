@@ -1,7 +1,7 @@
 //! What enrich reads and writes.
 
 use rusqlite::{Connection, OptionalExtension as _, Result, Row};
-use tidings_domain::{Timestamp, event::Event};
+use tidings_domain::{Timestamp, event::Event, ids::Compact};
 
 use super::{
     notifications,
@@ -84,10 +84,10 @@ pub(super) fn finish(tx: &mut Tx<'_>, seq: Seq, events: &[NewEvent]) -> Result<b
                      WHERE EXISTS (SELECT 1 FROM webhooks WHERE id = ?4)",
                 )?
                 .execute((
-                    Text(delivery.id),
-                    Text(new.event.environment),
+                    delivery.id.to_bytes(),
+                    new.event.environment.to_bytes(),
                     event,
-                    Text(delivery.webhook),
+                    delivery.webhook.to_bytes(),
                     Time(new.event.created_at),
                 ))?;
             tx.tally.pending += i64::try_from(made).unwrap_or(0);
@@ -104,11 +104,11 @@ fn insert(tx: &Tx<'_>, event: &Event) -> Result<i64> {
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .insert((
-            Text(event.id),
-            Text(event.environment),
-            Text(event.connection),
-            event.subscription.map(Text),
-            Text(event.notification),
+            event.id.to_bytes(),
+            event.environment.to_bytes(),
+            event.connection.to_bytes(),
+            event.subscription.map(Compact::to_bytes),
+            event.notification.to_bytes(),
             Text(event.trigger),
             &event.subject,
             event.object_state.as_str(),

@@ -1,10 +1,13 @@
 //! Environments.
 
 use rusqlite::{Connection, Result};
-use tidings_domain::{environment::Environment, ids::EnvironmentId};
+use tidings_domain::{
+    environment::Environment,
+    ids::{Compact, EnvironmentId},
+};
 
 use super::{
-    row::{Columns, Text, Time},
+    row::{Columns, Time},
     trouble,
     writer::{Tx, Undone},
 };
@@ -15,7 +18,7 @@ pub(super) fn create(tx: &Tx<'_>, environment: &Environment) -> Result<(), Undon
         .sql
         .prepare_cached("INSERT INTO environments (id, name, created_at) VALUES (?, ?, ?)")?
         .execute((
-            Text(environment.id),
+            environment.id.to_bytes(),
             &environment.name,
             Time(environment.created_at),
         ));
@@ -32,7 +35,7 @@ pub(super) fn all(sql: &Connection) -> Result<Vec<Environment>> {
         .query_map([], |row| {
             let mut columns = Columns::new(row);
             Ok(Environment {
-                id: columns.parsed()?,
+                id: columns.id()?,
                 name: columns.value()?,
                 created_at: columns.time()?,
             })
@@ -47,7 +50,7 @@ pub(super) fn delete(tx: &Tx<'_>, id: EnvironmentId) -> Result<bool, Undone> {
             "SELECT EXISTS (SELECT 1 FROM integrations WHERE environment_id = ?1)
                  OR EXISTS (SELECT 1 FROM webhooks WHERE environment_id = ?1)",
         )?
-        .query_row([Text(id)], |row| row.get(0))?;
+        .query_row([id.to_bytes()], |row| row.get(0))?;
     if used {
         return Err(Undone::Refused(StoreError::Conflict {
             what: format!("an integration or a webhook of environment {id}"),
@@ -55,10 +58,10 @@ pub(super) fn delete(tx: &Tx<'_>, id: EnvironmentId) -> Result<bool, Undone> {
     }
     tx.sql
         .prepare_cached("DELETE FROM keys WHERE environment_id = ?")?
-        .execute([Text(id)])?;
+        .execute([id.to_bytes()])?;
     let deleted = tx
         .sql
         .prepare_cached("DELETE FROM environments WHERE id = ?")?
-        .execute([Text(id)])?;
+        .execute([id.to_bytes()])?;
     Ok(deleted > 0)
 }

@@ -4,13 +4,13 @@ use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, Result};
 use tidings_domain::{
     event::{Event, ObjectState},
-    ids::EventId,
+    ids::{Compact, EventId},
     page::{Listing, Page},
 };
 
 use super::{
     lists::{List, Scan},
-    row::{Columns, Text},
+    row::Columns,
 };
 use crate::record::EventFilter;
 
@@ -26,7 +26,7 @@ macro_rules! select {
 
 pub(super) fn one(sql: &Connection, id: EventId) -> Result<Option<Event>> {
     sql.prepare_cached(select!(", checksum, body FROM events WHERE id = ?"))?
-        .query_row([Text(id)], |row| {
+        .query_row([id.to_bytes()], |row| {
             let mut columns = Columns::new(row);
             columns.value::<i64>()?;
             let mut event = read(&mut columns)?;
@@ -48,8 +48,8 @@ pub(super) fn list(
         Scan::Windows("events")
     };
     let mut list = List::new(select!(" FROM events"), "seq", scan);
-    list.only("environment_id = ?", filter.environment);
-    list.only("connection_id = ?", filter.connection);
+    list.only_id("environment_id = ?", filter.environment);
+    list.only_id("connection_id = ?", filter.connection);
     list.only("trigger = ?", filter.trigger);
     list.page(sql, page, after, read)
 }
@@ -57,11 +57,11 @@ pub(super) fn list(
 /// Reads all but the body, which is left empty.
 fn read(columns: &mut Columns<'_>) -> Result<Event> {
     Ok(Event {
-        id: columns.parsed()?,
-        environment: columns.parsed()?,
-        connection: columns.parsed()?,
-        subscription: columns.parsed_if_any()?,
-        notification: columns.parsed()?,
+        id: columns.id()?,
+        environment: columns.id()?,
+        connection: columns.id()?,
+        subscription: columns.id_if_any()?,
+        notification: columns.id()?,
         trigger: columns.trigger()?,
         subject: columns.value()?,
         object_state: columns.word(&ObjectState::ALL, ObjectState::as_str)?,

@@ -1,14 +1,17 @@
 //! What ingest writes.
 
+use std::sync::Arc;
+
 use rusqlite::{OptionalExtension as _, Result};
 use tidings_domain::{
-    ids::IntegrationId,
+    ids::{Compact, IntegrationId},
     notification::{Notification, Verdict},
 };
 
 use super::{
+    arrivals::{self, Arrived},
     dedup,
-    row::{self, Columns, Text, Time},
+    row::{self, Columns, Time},
     writer::{Tx, Undone},
 };
 use crate::{
@@ -17,65 +20,18 @@ use crate::{
 };
 
 /// Records the notifications of one POST; gives the verdict of each.
-pub(super) fn record(tx: &mut Tx<'_>, new: &[NewNotification]) -> Result<Vec<Verdict>, Undone> {
-    let mut verdicts = Vec::with_capacity(new.len());
-    for one in new {
-        verdicts.push(record_one(tx, one)?);
+pub(super) fn record(tx: &mut Tx<'_>, post: &Arc<[Arrived]>) -> Result<Vec<Verdict>, Undone> {
+    let mut verdicts = Vec::with_capacity(post.len());
+    for (place, Arrived { new, .. }) in post.iter().enumerate() {
+        let mut verdict = new.notification.verdict;
+        if verdict == Verdict::Accepted && !dedup::claim(tx, new.dedup_key)? {
+            verdict = Verdict::Duplicate;
+        }
+        tx.tally.queued += i64::from(matches!(verdict, Verdict::Accepted | Verdict::Held));
+        tx.arrivals.add(post, place, verdict);
+        verdicts.push(verdict);
     }
     Ok(verdicts)
-}
-
-fn record_one(tx: &mut Tx<'_>, new: &NewNotification) -> Result<Verdict, Undone> {
-    let mut verdict = new.notification.verdict;
-    if verdict == Verdict::Accepted && !dedup::claim(tx, new.dedup_key)? {
-        verdict = Verdict::Duplicate;
-    }
-    let seq = insert(tx, &new.notification, verdict, &new.notification.item)?;
-    let hash = match verdict {
-        Verdict::Accepted => None,
-        Verdict::Held => new.client_state_hash,
-        _ => return Ok(verdict),
-    };
-    tx.sql
-        .prepare_cached(
-            "INSERT INTO queue (seq, due_at, failures, client_state_hash) VALUES (?, ?, 0, ?)",
-        )?
-        .execute((
-            seq.0,
-            Time(new.due_at),
-            hash.as_ref().map(|hash| hash.0.as_slice()),
-        ))?;
-    tx.tally.queued += 1;
-    Ok(verdict)
-}
-
-fn insert(tx: &Tx<'_>, notification: &Notification, verdict: Verdict, item: &[u8]) -> Result<Seq> {
-    // The newest row is never removed, so SQLite's next row id is higher than all that were ever given.
-    tx.sql
-        .prepare_cached(
-            "INSERT INTO notifications (id, environment_id, integration_id, received_at, verdict, connection_id,
-                 subscription_id, graph_subscription_id, tenant_id, change_type, lifecycle_event, resource, etag,
-                 checksum, item)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )?
-        .insert((
-            Text(notification.id),
-            Text(notification.environment),
-            Text(notification.integration),
-            Time(notification.received_at),
-            verdict.as_str(),
-            notification.connection.map(Text),
-            notification.subscription.map(Text),
-            &notification.graph_subscription_id,
-            notification.tenant_id.map(Text),
-            notification.change_type.map(tidings_domain::resource::ChangeType::as_str),
-            notification.lifecycle_event.map(tidings_domain::notification::LifecycleEvent::as_str),
-            &notification.resource,
-            &notification.etag,
-            row::checksum(item),
-            item,
-        ))
-        .map(Seq)
 }
 
 /// Records rejected notifications, and removes the oldest of their integration beyond `keep`.
@@ -85,7 +41,7 @@ pub(super) fn record_rejected(
     keep: u32,
 ) -> Result<(), Undone> {
     for notification in rejected {
-        insert(tx, notification, notification.verdict, &notification.item)?;
+        arrivals::write_rejected(tx.sql, notification)?;
         count_rejected(tx, notification.integration, keep)?;
     }
     Ok(())
@@ -99,7 +55,7 @@ pub(super) fn count_rejected(tx: &Tx<'_>, integration: IntegrationId, keep: u32)
             "INSERT INTO rejected (integration_id, kept) VALUES (?, 1)
              ON CONFLICT (integration_id) DO UPDATE SET kept = kept + 1 RETURNING kept",
         )?
-        .query_row([Text(integration)], |row| row.get(0))?;
+        .query_row([integration.to_bytes()], |row| row.get(0))?;
     let surplus = kept - i64::from(keep);
     if surplus <= 0 {
         return Ok(());
@@ -108,13 +64,16 @@ pub(super) fn count_rejected(tx: &Tx<'_>, integration: IntegrationId, keep: u32)
         .sql
         .prepare_cached(
             "DELETE FROM notifications WHERE seq IN (SELECT seq FROM notifications
-                 WHERE integration_id = ? AND verdict NOT IN ('accepted', 'duplicate', 'held')
+                 WHERE integration_id = ? AND verdict <> 'accepted' AND verdict <> 'duplicate' AND verdict <> 'held'
                  ORDER BY seq LIMIT ?)",
         )?
-        .execute((Text(integration), surplus))?;
+        .execute((integration.to_bytes(), surplus))?;
     tx.sql
         .prepare_cached("UPDATE rejected SET kept = kept - ? WHERE integration_id = ?")?
-        .execute((i64::try_from(removed).unwrap_or(surplus), Text(integration)))?;
+        .execute((
+            i64::try_from(removed).unwrap_or(surplus),
+            integration.to_bytes(),
+        ))?;
     Ok(())
 }
 
@@ -144,6 +103,9 @@ pub(super) fn settle_held(
     if verdict == Verdict::Accepted && !dedup::claim(tx, settled.dedup_key)? {
         verdict = Verdict::Duplicate;
     }
+    if let (Verdict::Accepted, Some(key)) = (verdict, settled.dedup_key) {
+        dedup::keep(tx, key)?;
+    }
     let stays = matches!(verdict, Verdict::Accepted | Verdict::Held);
     let notification = &settled.notification;
     tx.sql
@@ -154,8 +116,8 @@ pub(super) fn settle_held(
         )?
         .execute((
             verdict.as_str(),
-            notification.connection.map(Text),
-            notification.subscription.map(Text),
+            notification.connection.map(Compact::to_bytes),
+            notification.subscription.map(Compact::to_bytes),
             &notification.resource,
             row::checksum(&notification.item),
             &notification.item[..],
@@ -167,11 +129,7 @@ pub(super) fn settle_held(
             .filter(|_| verdict == Verdict::Held);
         tx.sql
             .prepare_cached("UPDATE queue SET due_at = ?, client_state_hash = ? WHERE seq = ?")?
-            .execute((
-                Time(settled.due_at),
-                hash.as_ref().map(|hash| hash.0.as_slice()),
-                seq.0,
-            ))?;
+            .execute((Time(settled.due_at), hash.map(|hash| hash.0), seq.0))?;
     } else {
         let gone = tx
             .sql

@@ -2,12 +2,12 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Result, Row};
 use tidings_domain::{
-    ids::{EnvironmentId, IntegrationId},
+    ids::{Compact, EnvironmentId, IntegrationId},
     integration::{Integration, IntegrationKey, WebhookSecret},
 };
 
 use super::{
-    row::{Columns, Text, Time, unreadable},
+    row::{Columns, Time, unreadable},
     trouble,
     writer::{Tx, Undone},
 };
@@ -37,8 +37,8 @@ pub(super) fn create(tx: &Tx<'_>, integration: &Integration) -> Result<(), Undon
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute((
-            &row,
-            Text(integration.environment),
+            integration.id.to_bytes(),
+            integration.environment.to_bytes(),
             integration.key.as_str(),
             &integration.client_id,
             seal("client_secret", integration.client_secret.expose()),
@@ -71,7 +71,9 @@ pub(super) fn by_key(
     key: &IntegrationKey,
 ) -> Result<Option<Integration>> {
     sql.prepare_cached(select!("WHERE environment_id = ? AND key = ?"))?
-        .query_row((Text(environment), key.as_str()), |row| read(row, seal))
+        .query_row((environment.to_bytes(), key.as_str()), |row| {
+            read(row, seal)
+        })
         .optional()
 }
 
@@ -79,7 +81,7 @@ pub(super) fn delete(tx: &Tx<'_>, id: IntegrationId) -> Result<bool, Undone> {
     let deleted = tx
         .sql
         .prepare_cached("DELETE FROM integrations WHERE id = ?")?
-        .execute([Text(id)]);
+        .execute([id.to_bytes()]);
     match deleted {
         Err(error) if trouble::is_reference(&error) => Err(Undone::Refused(StoreError::Conflict {
             what: format!("a connection of integration {id}"),
@@ -90,11 +92,11 @@ pub(super) fn delete(tx: &Tx<'_>, id: IntegrationId) -> Result<bool, Undone> {
 
 fn read(row: &Row<'_>, seal: &Seal) -> Result<Integration> {
     let mut columns = Columns::new(row);
-    let id: IntegrationId = columns.parsed()?;
+    let id: IntegrationId = columns.id()?;
     let text = id.to_string();
     Ok(Integration {
         id,
-        environment: columns.parsed()?,
+        environment: columns.id()?,
         key: columns.parsed()?,
         client_id: columns.value()?,
         client_secret: columns.secret(seal, place("client_secret", &text))?,

@@ -2,14 +2,14 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Result};
 use tidings_domain::{
-    ids::{EnvironmentId, KeyId},
+    ids::{Compact, EnvironmentId, KeyId},
     key::{ApiKey, Scope},
     page::{Listing, Page},
 };
 
 use super::{
     lists::{List, Scan},
-    row::{Columns, Text, Time},
+    row::{Columns, Time},
     trouble,
     writer::{Tx, Undone},
 };
@@ -31,8 +31,8 @@ pub(super) fn create(tx: &Tx<'_>, new: &NewApiKey) -> Result<(), Undone> {
             "INSERT INTO keys (id, environment_id, name, scope, prefix, hash, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute((
-            Text(new.key.id),
-            new.key.environment.map(Text),
+            new.key.id.to_bytes(),
+            new.key.environment.map(Compact::to_bytes),
             &new.key.name,
             new.key.scope.as_str(),
             &new.key.prefix,
@@ -71,7 +71,7 @@ pub(super) fn list(
     after: i64,
 ) -> Result<Listing<ApiKey>> {
     let mut list = List::new(select!(""), "seq", Scan::Indexed);
-    list.only("environment_id = ?", environment);
+    list.only_id("environment_id = ?", environment);
     list.page(sql, page, after, read)
 }
 
@@ -79,14 +79,14 @@ pub(super) fn delete(tx: &Tx<'_>, id: KeyId) -> Result<bool, Undone> {
     let deleted = tx
         .sql
         .prepare_cached("DELETE FROM keys WHERE id = ?")?
-        .execute([Text(id)])?;
+        .execute([id.to_bytes()])?;
     Ok(deleted > 0)
 }
 
 fn read(columns: &mut Columns<'_>) -> Result<ApiKey> {
     Ok(ApiKey {
-        id: columns.parsed()?,
-        environment: columns.parsed_if_any()?,
+        id: columns.id()?,
+        environment: columns.id_if_any()?,
         name: columns.value()?,
         scope: columns.word(&[Scope::Admin, Scope::Read], Scope::as_str)?,
         prefix: columns.value()?,

@@ -1,7 +1,10 @@
 //! Pages of lists: newest first, each beginning after the place where the one before ended, never by counting rows.
 
 use rusqlite::{Connection, Result, ToSql, params_from_iter, types::Value};
-use tidings_domain::page::{Cursor, Listing, Page};
+use tidings_domain::{
+    ids::Compact,
+    page::{Cursor, Listing, Page},
+};
 
 use super::row::Columns;
 use crate::StoreError;
@@ -47,6 +50,14 @@ impl List {
         if let Some(value) = value {
             self.conditions.push(condition);
             self.values.push(Value::Text(value.to_string()));
+        }
+    }
+
+    /// Shows only rows for which `condition` holds with `id`, if one is given.
+    pub(super) fn only_id(&mut self, condition: &'static str, id: Option<impl Compact>) {
+        if let Some(id) = id {
+            self.conditions.push(condition);
+            self.values.push(Value::Blob(id.to_bytes().to_vec()));
         }
     }
 

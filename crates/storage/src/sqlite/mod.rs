@@ -25,6 +25,7 @@ use self::{
 };
 use crate::{rejected::Budget, seal::Seal};
 
+mod arrivals;
 mod check;
 mod connections;
 mod database;

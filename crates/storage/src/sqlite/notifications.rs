@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, Result};
 use tidings_domain::{
-    ids::NotificationId,
+    ids::{Compact, NotificationId},
     notification::{Notification, Verdict},
     page::{Listing, Page},
     resource::ChangeType,
@@ -11,7 +11,7 @@ use tidings_domain::{
 
 use super::{
     lists::{List, Scan},
-    row::{Columns, Text},
+    row::Columns,
 };
 use crate::record::NotificationFilter;
 
@@ -30,7 +30,7 @@ pub(super) fn one(sql: &Connection, id: NotificationId) -> Result<Option<Notific
         columns!(),
         ", n.checksum, n.item FROM notifications n WHERE n.id = ?"
     ))?
-    .query_row([Text(id)], |row| {
+    .query_row([id.to_bytes()], |row| {
         let mut columns = Columns::new(row);
         columns.value::<i64>()?;
         let mut notification = read(&mut columns)?;
@@ -61,9 +61,9 @@ pub(super) fn list(
         "n.seq",
         scan,
     );
-    list.only("n.environment_id = ?", filter.environment);
-    list.only("n.integration_id = ?", filter.integration);
-    list.only("n.connection_id = ?", filter.connection);
+    list.only_id("n.environment_id = ?", filter.environment);
+    list.only_id("n.integration_id = ?", filter.integration);
+    list.only_id("n.connection_id = ?", filter.connection);
     list.only("n.verdict = ?", filter.verdict);
     if filter
         .verdict
@@ -78,15 +78,15 @@ pub(super) fn list(
 /// Reads the columns of [`columns`] behind the place; the item is left empty.
 pub(super) fn read(columns: &mut Columns<'_>) -> Result<Notification> {
     Ok(Notification {
-        id: columns.parsed()?,
-        environment: columns.parsed()?,
-        integration: columns.parsed()?,
+        id: columns.id()?,
+        environment: columns.id()?,
+        integration: columns.id()?,
         received_at: columns.time()?,
         verdict: columns.parsed()?,
-        connection: columns.parsed_if_any()?,
-        subscription: columns.parsed_if_any()?,
+        connection: columns.id_if_any()?,
+        subscription: columns.id_if_any()?,
         graph_subscription_id: columns.value()?,
-        tenant_id: columns.parsed_if_any()?,
+        tenant_id: columns.id_if_any()?,
         change_type: columns.word_if_any(&ChangeType::ALL, ChangeType::as_str)?,
         lifecycle_event: columns.parsed_if_any()?,
         resource: columns.value()?,

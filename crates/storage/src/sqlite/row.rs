@@ -7,7 +7,7 @@ use rusqlite::{
     Result, Row, ToSql,
     types::{FromSql, ToSqlOutput, Type, Value},
 };
-use tidings_domain::{Secret, Timestamp, trigger::Trigger};
+use tidings_domain::{Secret, Timestamp, ids::Compact, trigger::Trigger};
 
 pub(super) use crate::checksum::of as checksum;
 use crate::seal::{Place, Seal};
@@ -68,6 +68,14 @@ impl<'a> Columns<'a> {
         text.parse()
             .map(Some)
             .map_err(|error| unreadable(place, &error))
+    }
+
+    pub(super) fn id<T: Compact>(&mut self) -> Result<T> {
+        self.value().map(T::from_bytes)
+    }
+
+    pub(super) fn id_if_any<T: Compact>(&mut self) -> Result<Option<T>> {
+        Ok(self.value::<Option<[u8; 16]>>()?.map(T::from_bytes))
     }
 
     pub(super) fn time(&mut self) -> Result<Timestamp> {

@@ -23,8 +23,10 @@ use tidings_domain::{
 };
 
 use super::{
-    SqliteStore, connections, deliver, deliveries, enrich, environments, events, ingest,
-    integrations, keys, lists, notifications, subscriptions, webhooks,
+    SqliteStore,
+    arrivals::Arrived,
+    connections, deliver, deliveries, enrich, environments, events, ingest, integrations, keys,
+    lists, notifications, subscriptions, webhooks,
     writer::{Kind, Tx, Undone},
 };
 use crate::{
@@ -253,11 +255,9 @@ impl Store for SqliteStore {
         &self,
         notifications: Vec<NewNotification>,
     ) -> Result<Vec<Verdict>, StoreError> {
-        let rows = notifications.len();
+        let post: Arc<[Arrived]> = notifications.into_iter().map(Arrived::new).collect();
         self.writer
-            .write(Kind::New, rows, move |tx| {
-                ingest::record(tx, &notifications)
-            })
+            .write(Kind::New, post.len(), move |tx| ingest::record(tx, &post))
             .await
     }
 

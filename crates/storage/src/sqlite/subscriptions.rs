@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Result};
 use tidings_domain::{
     Timestamp,
-    ids::{ConnectionId, EnvironmentId, SubscriptionId},
+    ids::{Compact, ConnectionId, EnvironmentId, SubscriptionId},
     page::{Listing, Page},
     resource::ResourceKind,
     subscription::Subscription,
@@ -43,10 +43,10 @@ pub(super) fn create(tx: &Tx<'_>, subscription: &Subscription) -> Result<(), Und
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute((
-            &row,
-            Text(subscription.environment),
-            Text(subscription.integration),
-            Text(subscription.connection),
+            subscription.id.to_bytes(),
+            subscription.environment.to_bytes(),
+            subscription.integration.to_bytes(),
+            subscription.connection.to_bytes(),
             &subscription.resource,
             subscription.kind.as_str(),
             Text(subscription.change_types),
@@ -81,7 +81,7 @@ pub(super) fn one(
     id: SubscriptionId,
 ) -> Result<Option<Subscription>> {
     sql.prepare_cached(select!(" WHERE id = ?"))?
-        .query_row([Text(id)], |row| read_row(row, seal))
+        .query_row([id.to_bytes()], |row| read_row(row, seal))
         .optional()
 }
 
@@ -100,8 +100,8 @@ pub(super) fn list(
     after: i64,
 ) -> Result<Listing<Subscription>> {
     let mut list = List::new(select!(""), "seq", Scan::Indexed);
-    list.only("environment_id = ?", environment);
-    list.only("connection_id = ?", connection);
+    list.only_id("environment_id = ?", environment);
+    list.only_id("connection_id = ?", connection);
     list.page(sql, page, after, |columns| read(columns, seal))
 }
 
@@ -142,7 +142,7 @@ pub(super) fn update(tx: &Tx<'_>, update: &SubscriptionUpdate) -> Result<(), Und
             update.failures,
             &update.last_error,
             update.renewed_at.map(Time),
-            Text(update.id),
+            update.id.to_bytes(),
         ))?;
     if changed == 0 {
         return Err(Undone::Refused(StoreError::Missing {
@@ -156,7 +156,7 @@ pub(super) fn delete(tx: &Tx<'_>, id: SubscriptionId) -> Result<bool, Undone> {
     let deleted = tx
         .sql
         .prepare_cached("DELETE FROM subscriptions WHERE id = ?")?
-        .execute([Text(id)])?;
+        .execute([id.to_bytes()])?;
     Ok(deleted > 0)
 }
 
@@ -167,12 +167,12 @@ fn read_row(row: &rusqlite::Row<'_>, seal: &Seal) -> Result<Subscription> {
 }
 
 fn read(columns: &mut Columns<'_>, seal: &Seal) -> Result<Subscription> {
-    let id: SubscriptionId = columns.parsed()?;
+    let id: SubscriptionId = columns.id()?;
     Ok(Subscription {
         id,
-        environment: columns.parsed()?,
-        integration: columns.parsed()?,
-        connection: columns.parsed()?,
+        environment: columns.id()?,
+        integration: columns.id()?,
+        connection: columns.id()?,
         resource: columns.value()?,
         kind: columns.word(ResourceKind::ALL, ResourceKind::as_str)?,
         change_types: columns.parsed()?,

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Result};
 use tidings_domain::{
-    ids::{EnvironmentId, WebhookId},
+    ids::{Compact, EnvironmentId, WebhookId},
     page::{Listing, Page},
     trigger::Trigger,
     webhook::{DisabledReason, Webhook, WebhookState, WebhookUrl},
@@ -10,7 +10,7 @@ use tidings_domain::{
 
 use super::{
     lists::{List, Scan},
-    row::{self, Columns, Text, Time, unreadable},
+    row::{self, Columns, Time, unreadable},
     trouble,
     writer::{Tx, Undone},
 };
@@ -51,8 +51,8 @@ pub(super) fn create(tx: &Tx<'_>, webhook: &Webhook) -> Result<(), Undone> {
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute((
-            &row,
-            Text(webhook.environment),
+            webhook.id.to_bytes(),
+            webhook.environment.to_bytes(),
             tx.seal
                 .seal(place("url", &row), webhook.url.expose().as_str()),
             &webhook.description,
@@ -77,7 +77,7 @@ pub(super) fn create(tx: &Tx<'_>, webhook: &Webhook) -> Result<(), Undone> {
 
 pub(super) fn one(sql: &Connection, seal: &Seal, id: WebhookId) -> Result<Option<Webhook>> {
     sql.prepare_cached(select!(" WHERE id = ?"))?
-        .query_row([Text(id)], |row| {
+        .query_row([id.to_bytes()], |row| {
             let mut columns = Columns::new(row);
             columns.value::<i64>()?;
             read(&mut columns, seal)
@@ -103,7 +103,7 @@ pub(super) fn list(
     after: i64,
 ) -> Result<Listing<Webhook>> {
     let mut list = List::new(select!(""), "seq", Scan::Indexed);
-    list.only("environment_id = ?", environment);
+    list.only_id("environment_id = ?", environment);
     list.page(sql, page, after, |columns| read(columns, seal))
 }
 
@@ -151,7 +151,7 @@ pub(super) fn change(
             reason,
             since,
             webhook.failing_since.map(Time),
-            &row,
+            id.to_bytes(),
         ))?;
     Ok(Some(webhook))
 }
@@ -160,15 +160,15 @@ pub(super) fn delete(tx: &mut Tx<'_>, id: WebhookId) -> Result<bool, Undone> {
     let deleted = tx
         .sql
         .prepare_cached("DELETE FROM webhooks WHERE id = ?")?
-        .execute([Text(id)])?;
+        .execute([id.to_bytes()])?;
     if deleted == 0 {
         return Ok(false);
     }
     tx.sql
         .prepare_cached("INSERT INTO deleted_webhooks (id) VALUES (?)")?
-        .execute([Text(id)])?;
+        .execute([id.to_bytes()])?;
     // Usually this is all of it; what is left goes later, so that nobody waits for a million rows.
-    tx.tally.leftovers |= remove_deliveries(tx, &id.to_string())?;
+    tx.tally.leftovers |= remove_deliveries(tx, id.to_bytes())?;
     Ok(true)
 }
 
@@ -180,19 +180,19 @@ pub(super) fn has_leftovers(sql: &Connection) -> Result<bool> {
 
 /// Removes some deliveries of a removed webhook; whether more are left.
 pub(super) fn remove_leftovers(tx: &mut Tx<'_>) -> Result<bool> {
-    let id: Option<String> = tx
+    let id: Option<[u8; 16]> = tx
         .sql
         .prepare_cached("SELECT id FROM deleted_webhooks LIMIT 1")?
         .query_row([], |row| row.get(0))
         .optional()?;
     match id {
-        Some(id) => Ok(remove_deliveries(tx, &id)? || has_leftovers(tx.sql)?),
+        Some(id) => Ok(remove_deliveries(tx, id)? || has_leftovers(tx.sql)?),
         None => Ok(false),
     }
 }
 
 /// Removes a slice of the deliveries that have not arrived, with their attempts; whether more are left.
-fn remove_deliveries(tx: &mut Tx<'_>, id: &str) -> Result<bool> {
+fn remove_deliveries(tx: &mut Tx<'_>, id: [u8; 16]) -> Result<bool> {
     let mut left = SLICE;
     for (attempts, deliveries, pending) in [
         (
@@ -234,9 +234,9 @@ fn columns_of(state: &WebhookState) -> (Option<&'static str>, Option<Time>) {
 }
 
 fn read(columns: &mut Columns<'_>, seal: &Seal) -> Result<Webhook> {
-    let id: WebhookId = columns.parsed()?;
+    let id: WebhookId = columns.id()?;
     let text = id.to_string();
-    let environment = columns.parsed()?;
+    let environment = columns.id()?;
     let url = columns.secret(seal, place("url", &text))?;
     let url = WebhookUrl::parse(url.expose()).map_err(|error| unreadable(3, &error))?;
     let description = columns.value()?;

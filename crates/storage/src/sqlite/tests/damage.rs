@@ -4,7 +4,10 @@ use std::{fs, path::Path};
 
 use tidings_domain::notification::Verdict;
 
-use super::{super::SqliteStore, Bench, options, queued};
+use super::{
+    super::{SqliteStore, database},
+    Bench, options, queued,
+};
 use crate::{Store as _, StoreError, record::Seq};
 
 const FILES: [&str; 3] = ["tidings.db", "tidings.db-wal", "tidings.key"];
@@ -118,10 +121,11 @@ async fn a_flipped_byte_in_the_database_is_found() {
     let whole = fs::read(&path).unwrap();
     // The heads of pages: what tells SQLite what a page is and where its cells are.
     let mut found = 0;
-    let pages: Vec<usize> = (4..whole.len() / 4_096).step_by(7).collect();
-    for &page in &pages {
+    let page = usize::try_from(database::PAGE).unwrap();
+    let pages: Vec<usize> = (4..whole.len() / page).step_by(7).collect();
+    for &number in &pages {
         let mut bytes = whole.clone();
-        bytes[page * 4_096] ^= 0x0f;
+        bytes[number * page] ^= 0x0f;
         fs::write(&path, bytes).unwrap();
         match SqliteStore::open(bench.options.clone()).await {
             Err(_) => found += 1,

@@ -1,13 +1,13 @@
 //! One batch: one transaction, one commit.
 
 use rusqlite::{Connection, Error};
-use tidings_domain::Timestamp;
 
 use super::operation::{Operation, Tally, Tx};
 use crate::{
     StoreError,
     seal::Seal,
     sqlite::{
+        arrivals::Arrivals,
         dedup::Recent,
         trouble::{self, Trouble},
     },
@@ -26,10 +26,9 @@ pub(super) fn run(
     sql: &Connection,
     seal: &Seal,
     recent: &Recent,
-    now: Timestamp,
     batch: &mut [Box<dyn Operation>],
 ) -> Result<Done, Error> {
-    match transaction(sql, seal, recent, now, |tx| {
+    match transaction(sql, seal, recent, |tx| {
         batch.iter_mut().try_for_each(|operation| operation.run(tx))
     }) {
         Ok(((), tally)) => Ok(Done {
@@ -37,7 +36,7 @@ pub(super) fn run(
             tally,
         }),
         Err(error) if Trouble::of(&error) == Trouble::Row => {
-            let (alone, tally) = transaction(sql, seal, recent, now, |tx| one_by_one(tx, batch))?;
+            let (alone, tally) = transaction(sql, seal, recent, |tx| one_by_one(tx, batch))?;
             Ok(Done { alone, tally })
         }
         Err(error) => Err(error),
@@ -49,7 +48,6 @@ pub(in crate::sqlite) fn transaction<T>(
     sql: &Connection,
     seal: &Seal,
     recent: &Recent,
-    now: Timestamp,
     work: impl FnOnce(&mut Tx<'_>) -> Result<T, Error>,
 ) -> Result<(T, Tally), Error> {
     // Never a deferred one: a reader that becomes a writer half-way gets SQLITE_BUSY whatever the timeout.
@@ -58,10 +56,11 @@ pub(in crate::sqlite) fn transaction<T>(
         sql,
         seal,
         recent,
-        now,
+        arrivals: Arrivals::default(),
         tally: Tally::default(),
     };
     let result = work(&mut tx).and_then(|value| {
+        tx.arrivals.write(sql)?;
         execute(sql, "COMMIT")?;
         Ok((value, tx.tally))
     });
@@ -87,11 +86,13 @@ fn one_by_one(
     for operation in batch {
         let (before, mark) = (tx.tally, tx.recent.mark());
         execute(tx.sql, "SAVEPOINT operation")?;
-        let outcome = match operation.run(tx) {
+        let written = operation.run(tx).and_then(|()| tx.arrivals.write(tx.sql));
+        let outcome = match written {
             Ok(()) => Ok(()),
             Err(error) if Trouble::of(&error) == Trouble::Row => {
                 execute(tx.sql, "ROLLBACK TO operation")?;
                 tx.recent.undo(mark);
+                tx.arrivals.clear();
                 tx.tally = before;
                 let error = trouble::answer(&error);
                 tracing::warn!(%error, "an operation cannot be written; the others of its batch are");

@@ -40,7 +40,6 @@ mod queue;
 mod space;
 mod upkeep;
 
-#[cfg(test)]
 pub(super) use batch::transaction;
 pub(super) use operation::{Kind, Tx, Undone};
 pub(super) use upkeep::checkpoint;
@@ -298,8 +297,7 @@ impl Work {
             self.parts.gauges.set_trouble(Some(self.space.describe()));
         }
         while !batch.is_empty() {
-            let wall = self.parts.clock.now();
-            match batch::run(sql, &self.parts.seal, &self.recent, wall, batch) {
+            match batch::run(sql, &self.parts.seal, &self.recent, batch) {
                 Ok(done) => {
                     self.parts.gauges.count(&done.tally);
                     self.upkeep.worked(now, &done.tally);
@@ -346,7 +344,7 @@ impl Work {
         }
         let had_trouble = parts.gauges.trouble().is_some();
         if done.is_ok() && !had_trouble {
-            done = upkeep.move_keys(sql, &parts.seal, &self.recent, now, clock.now());
+            done = upkeep.sort_keys(sql, &parts.seal, &self.recent, now, clock.now());
         }
         if done.is_ok() && !had_trouble {
             done = upkeep

@@ -6,10 +6,13 @@ use std::sync::{
 };
 
 use rusqlite::Connection;
-use tidings_domain::Timestamp;
 use tokio::sync::oneshot;
 
-use crate::{StoreError, seal::Seal, sqlite::dedup::Recent};
+use crate::{
+    StoreError,
+    seal::Seal,
+    sqlite::{arrivals::Arrivals, dedup::Recent},
+};
 
 /// What an operation works with, inside the transaction of its batch.
 pub(in crate::sqlite) struct Tx<'a> {
@@ -19,8 +22,8 @@ pub(in crate::sqlite) struct Tx<'a> {
     pub(in crate::sqlite) seal: &'a Seal,
     /// The newest dedup keys.
     pub(in crate::sqlite) recent: &'a Recent,
-    /// When the batch was begun.
-    pub(in crate::sqlite) now: Timestamp,
+    /// Notifications to be written before the batch ends.
+    pub(in crate::sqlite) arrivals: Arrivals,
     /// What the operations change of the counters; taken over when the batch is on disk.
     pub(in crate::sqlite) tally: Tally,
 }

@@ -9,12 +9,7 @@ use tidings_domain::Timestamp;
 use super::batch::transaction;
 use crate::{
     seal::Seal,
-    sqlite::{
-        database,
-        dedup::{self, Recent},
-        webhooks,
-        writer::operation::Tally,
-    },
+    sqlite::{database, dedup::Recent, webhooks, writer::operation::Tally},
 };
 
 /// The WAL is copied into the database when it has grown past this: large enough that pages written again and again
@@ -30,9 +25,9 @@ const IDLE: Duration = Duration::from_secs(1);
 /// How long after one slice of removals the next may come.
 const SLICE_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long after one slice of moved dedup keys the next may come: fast enough for any stream of notifications, and most
+/// How long after one step of sorting dedup keys the next may come: fast enough for any stream of notifications, and most
 /// commits are still those of callers.
-const MOVE_PAUSE: Duration = Duration::from_millis(25);
+const SORT_PAUSE: Duration = Duration::from_millis(25);
 
 /// How often the table of dedup keys is walked through for old ones.
 const WALK_EVERY: Duration = Duration::from_hours(6);
@@ -46,9 +41,9 @@ pub(super) struct Upkeep {
     worked_at: Duration,
     tidy_at: Option<Duration>,
     slice_at: Duration,
-    move_at: Duration,
-    /// Where the walk through the dedup keys stands; `None` between two walks.
-    walk: Option<Vec<u8>>,
+    sort_at: Duration,
+    /// A walk through the dedup keys is under way.
+    walking: bool,
     leftovers: bool,
 }
 
@@ -59,8 +54,8 @@ impl Upkeep {
             worked_at: now,
             tidy_at: Some(now + IDLE),
             slice_at: now + IDLE,
-            move_at: now,
-            walk: Some(Vec::new()),
+            sort_at: now,
+            walking: false,
             leftovers: true,
         }
     }
@@ -77,8 +72,8 @@ impl Upkeep {
 
     /// When there will be something to do, if nothing else comes.
     pub(super) fn next(&self, recent: &Recent) -> Duration {
-        let moving = recent.is_moving().then_some(self.move_at);
-        let soonest = self.tidy_at.into_iter().chain(moving).min();
+        let sorting = recent.has_work().then_some(self.sort_at);
+        let soonest = self.tidy_at.into_iter().chain(sorting).min();
         soonest.map_or(self.slice_at, |at| at.min(self.slice_at))
     }
 
@@ -112,8 +107,8 @@ impl Upkeep {
         Ok(())
     }
 
-    /// Moves a slice of recent dedup keys to where they are sorted, if it is time for one.
-    pub(super) fn move_keys(
+    /// Does a step of what keeps the dedup keys sorted, if it is time for one.
+    pub(super) fn sort_keys(
         &mut self,
         sql: &Connection,
         seal: &Seal,
@@ -121,14 +116,11 @@ impl Upkeep {
         now: Duration,
         wall: Timestamp,
     ) -> Result<(), Error> {
-        if now < self.move_at || !recent.is_moving() {
+        if now < self.sort_at || !recent.has_work() {
             return Ok(());
         }
-        if let Some(step) = recent.next_step(sql)? {
-            let (removed, _) = transaction(sql, seal, recent, wall, |tx| step.run(tx))?;
-            recent.stepped(&step, removed);
-        }
-        self.move_at = now + MOVE_PAUSE;
+        recent.work(sql, seal, wall)?;
+        self.sort_at = now + SORT_PAUSE;
         Ok(())
     }
 
@@ -145,37 +137,25 @@ impl Upkeep {
             return Ok(Tally::default());
         }
         if self.leftovers {
-            let (more, tally) = webhooks_slice(sql, seal, recent, wall)?;
+            let (more, tally) = webhooks_slice(sql, seal, recent)?;
             self.leftovers = more;
             self.slice_at = now + SLICE_PAUSE;
             return Ok(tally);
         }
-        let from = self.walk.take().unwrap_or_default();
-        let found = dedup::old_keys(sql, &from, wall - DEDUP_KEPT)?;
-        if !found.old.is_empty() {
-            transaction(sql, seal, recent, wall, |tx| dedup::forget(tx, &found.old))?;
+        if !std::mem::replace(&mut self.walking, true) {
+            recent.begin_walk(sql, seal, wall - DEDUP_KEPT)?;
         }
-        self.slice_at = now
-            + if found.next.is_some() {
-                SLICE_PAUSE
-            } else {
-                WALK_EVERY
-            };
-        self.walk = found.next;
+        self.walking = !recent.walk(sql)?;
+        self.slice_at = now + if self.walking { SORT_PAUSE } else { WALK_EVERY };
         Ok(Tally::default())
     }
 }
 
-fn webhooks_slice(
-    sql: &Connection,
-    seal: &Seal,
-    recent: &Recent,
-    wall: Timestamp,
-) -> Result<(bool, Tally), Error> {
+fn webhooks_slice(sql: &Connection, seal: &Seal, recent: &Recent) -> Result<(bool, Tally), Error> {
     if !webhooks::has_leftovers(sql)? {
         return Ok((false, Tally::default()));
     }
-    transaction(sql, seal, recent, wall, webhooks::remove_leftovers)
+    transaction(sql, seal, recent, webhooks::remove_leftovers)
 }
 
 /// Copies what is in the WAL into the database; whether all of it could be.
