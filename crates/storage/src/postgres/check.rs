@@ -36,10 +36,12 @@ impl PostgresStore {
     /// checks its own pages (`pg_amcheck`, checksums of the cluster); this looks at what they hold.
     pub(super) async fn ask_check(&self) -> Result<Vec<String>, StoreError> {
         let mut sql = self.shared.pool.connect().await?;
-        sqlx::raw_sql("SET statement_timeout = 0")
-            .execute(&mut sql)
-            .await
-            .map_err(Undone::from)?;
+        sqlx::raw_sql(
+            "SET statement_timeout = 0; SET enable_seqscan = on; SET enable_mergejoin = on",
+        )
+        .execute(&mut sql)
+        .await
+        .map_err(Undone::from)?;
         let mut found = Vec::new();
         orphans(&mut sql, &mut found).await?;
         contents(&mut sql, &mut found).await?;

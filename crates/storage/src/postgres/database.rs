@@ -40,6 +40,12 @@ pub(super) fn options(url: &DatabaseUrl, node: &str) -> Result<PgConnectOptions,
                 "idle_in_transaction_session_timeout",
                 millis(IDLE_IN_TRANSACTION),
             ),
+            // Plans are kept for as long as the connection, and most are made while the tables are nearly empty: then
+            // reading all of a table looks cheap. Every statement of ours that is run often has an index for what it
+            // looks up, and says so in a way that leaves no other choice.
+            ("enable_seqscan", "off".to_owned()),
+            ("enable_mergejoin", "off".to_owned()),
+            ("jit", "off".to_owned()),
             // Somebody may have set another one for the role.
             ("default_transaction_isolation", "read committed".to_owned()),
             // A server that vanished without a word is noticed by the side that waits for it, too.

@@ -71,7 +71,8 @@ pub(super) async fn due(
          SELECT id, event_id, attempts, due_at, checksum, body FROM (
              SELECT p.seq, p.id, e.id AS event_id, p.attempts, p.due_at, e.checksum, e.body,
                  sum(octet_length(e.body)) OVER (ORDER BY p.due_at, p.seq) - octet_length(e.body) AS before
-             FROM picked p JOIN events e ON e.seq = p.event_seq AND e.created_at = p.created_at) sized
+             FROM picked p CROSS JOIN LATERAL (
+                 SELECT id, checksum, body FROM events WHERE seq = p.event_seq AND created_at = p.created_at OFFSET 0) e) sized
          WHERE before < $4 ORDER BY due_at, seq",
     )
     .bind(webhook.to_string())
@@ -145,7 +146,7 @@ const ATTEMPTED: &str = "WITH input AS MATERIALIZED (
          UPDATE deliveries d SET state = f.state, dead_reason = f.dead_reason, attempts = d.attempts + 1,
              due_at = f.due_at, last_status = f.status, finished_at = f.finished_at
          FROM found f JOIN kept k ON k.delivery_seq = f.seq
-         WHERE d.seq = f.seq AND d.state = 'pending'),
+         WHERE d.seq = f.seq AND d.state NOT IN ('delivered', 'dead')),
      healths AS MATERIALIZED (
          SELECT f.webhook_id, bool_or(f.health = 'healthy') AS healthy,
              min(f.since) FILTER (WHERE f.health = 'failing') AS failing,
@@ -333,7 +334,7 @@ pub(super) async fn redeliver(
              FROM deliveries d LEFT JOIN webhooks w ON w.id = d.webhook_id WHERE d.id = $1),
          again AS (
              UPDATE deliveries d SET state = 'pending', dead_reason = NULL, attempts = 0, due_at = $2, finished_at = NULL
-             FROM found f WHERE d.seq = f.seq AND f.there)
+             FROM found f WHERE d.id = $1 AND d.seq = f.seq AND f.there)
          SELECT webhook_id, there FROM found",
     )
     .bind(id.to_string())

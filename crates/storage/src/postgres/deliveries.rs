@@ -23,7 +23,8 @@ macro_rules! select {
             "SELECT d.seq, d.id, d.environment_id, e.id, e.trigger, d.webhook_id, \
              CASE WHEN d.state = 'pending' AND w.disabled_reason IS NOT NULL THEN 'held' ELSE d.state END, \
              d.dead_reason, d.attempts, d.due_at, d.last_status, d.created_at, d.finished_at \
-             FROM deliveries d JOIN events e ON e.seq = d.event_seq AND e.created_at = d.created_at \
+             FROM deliveries d CROSS JOIN LATERAL ( \
+                 SELECT id, trigger FROM events WHERE seq = d.event_seq AND created_at = d.created_at OFFSET 0) e \
              LEFT JOIN webhooks w ON w.id = d.webhook_id",
             $rest
         )

@@ -120,11 +120,12 @@ const RECORD: &str = concat!(
      input AS MATERIALIZED (
          SELECT * FROM unnest(", arrays!(), ", $16::bytea[], $17::bytea[], $18::bigint[], $19::smallint[])
              WITH ORDINALITY AS i(", names!(), ", key, client_state_hash, due_at, shard, place)),
+     seen AS MATERIALIZED (
+         SELECT key FROM dedup WHERE turn = (SELECT yesterday FROM me) AND key = ANY($16)),
      claimed AS (
          INSERT INTO dedup (turn, key)
          SELECT me.today, i.key FROM input i, me
-         WHERE i.key IS NOT NULL
-             AND NOT EXISTS (SELECT 1 FROM dedup d WHERE d.turn = me.yesterday AND d.key = i.key)
+         WHERE i.key IS NOT NULL AND NOT EXISTS (SELECT 1 FROM seen s WHERE s.key = i.key)
          ORDER BY i.key
          ON CONFLICT DO NOTHING
          RETURNING key),
@@ -282,7 +283,7 @@ const SETTLE: &str = concat!(
          SELECT o.seq, q.shard <> $7 AS moves,
              CASE WHEN $5 <> 'accepted' OR $6::bytea IS NULL OR EXISTS (SELECT 1 FROM claimed) THEN $5
                  ELSE 'duplicate' END AS given
-         FROM open o LEFT JOIN queue q ON q.seq = o.seq),
+         FROM open o LEFT JOIN queue q ON q.seq = $1),
      placed AS MATERIALIZED (
          SELECT j.seq, j.given, CASE WHEN j.moves AND j.given IN ('accepted', 'held')
              THEN nextval('notifications_seq') ELSE j.seq END AS place
@@ -290,13 +291,14 @@ const SETTLE: &str = concat!(
      changed AS (
          UPDATE notifications n SET seq = p.place, verdict = p.given, connection_id = $8, subscription_id = $9,
              resource = $10, checksum = $11, item = $12
-         FROM placed p WHERE n.seq = p.seq),
+         FROM placed p WHERE n.seq = $1 AND n.seq = p.seq),
      stays AS (
          UPDATE queue q SET seq = p.place, shard = $7, due_at = $13,
              client_state_hash = CASE WHEN p.given = 'held' THEN $14::bytea END
-         FROM placed p WHERE q.seq = p.seq AND p.given IN ('accepted', 'held')),
+         FROM placed p WHERE q.seq = $1 AND q.seq = p.seq AND p.given IN ('accepted', 'held')),
      gone AS (
-         DELETE FROM queue q USING placed p WHERE q.seq = p.seq AND p.given NOT IN ('accepted', 'held'))
+         DELETE FROM queue q USING placed p
+         WHERE q.seq = $1 AND q.seq = p.seq AND p.given NOT IN ('accepted', 'held'))
      SELECT (SELECT verdict FROM found), (SELECT given FROM placed), EXISTS (SELECT 1 FROM leased)"
 );
 

@@ -48,6 +48,8 @@ pub(super) struct Node {
     /// The last change that was read.
     seen: i64,
     looked_for_work: Duration,
+    /// Until when nothing is taken, because the database was away.
+    rests_until: Duration,
 }
 
 /// What a look at the database shows.
@@ -69,6 +71,7 @@ impl Node {
             renewed: None,
             giving: None,
             seen: 0,
+            rests_until: Duration::ZERO,
         }
     }
 
@@ -130,6 +133,13 @@ impl Node {
         let now = self.shared.timer.monotonic();
         if self
             .renewed
+            .is_some_and(|renewed| now.saturating_sub(renewed) >= self.lease)
+        {
+            // The database, or this node, stood still. Others may have, too: they are not dead because they are not seen.
+            self.rests_until = now + GRACE;
+        }
+        if self
+            .renewed
             .is_none_or(|renewed| now.saturating_sub(renewed) >= self.lease / 3)
         {
             self.renew(sql).await?;
@@ -150,7 +160,9 @@ impl Node {
                 self.shared.signals.raise(signal);
             }
         }
-        self.balance(sql, &look).await?;
+        if now >= self.rests_until {
+            self.balance(sql, &look).await?;
+        }
         if now.saturating_sub(self.looked_for_work) >= LOOK_FOR_WORK {
             self.looked_for_work = now;
             if look.nodes > 1 {

@@ -37,10 +37,10 @@ pub(super) async fn trim(
     // What is removed is what is counted off, also where two nodes do this at the same time.
     sqlx::query(
         "WITH gone AS (
-             DELETE FROM notifications WHERE seq IN (
+             DELETE FROM notifications WHERE seq = ANY(ARRAY(
                  SELECT seq FROM notifications
                  WHERE integration_id = $1 AND verdict NOT IN ('accepted', 'duplicate', 'held')
-                 ORDER BY seq LIMIT $2)
+                 ORDER BY seq LIMIT $2))
              RETURNING seq)
          UPDATE rejected SET kept = kept - (SELECT count(*) FROM gone) WHERE integration_id = $1",
     )

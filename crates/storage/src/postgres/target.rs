@@ -34,10 +34,12 @@ impl Target {
         migrate::check(&mut sql).await?;
         unlock::check(&mut sql, &seal).await?;
         // Slices of large rows take longer than what a gateway writes.
-        sqlx::raw_sql("SET statement_timeout = 0")
-            .execute(&mut sql)
-            .await
-            .map_err(|error| OpenError::database(&error))?;
+        sqlx::raw_sql(
+            "SET statement_timeout = 0; SET enable_seqscan = on; SET enable_mergejoin = on",
+        )
+        .execute(&mut sql)
+        .await
+        .map_err(|error| OpenError::database(&error))?;
         Ok(Self {
             sql,
             seal,

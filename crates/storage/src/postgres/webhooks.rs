@@ -231,14 +231,14 @@ async fn remove_deliveries(sql: &mut PgConnection, id: &str) -> Result<bool, Und
     let mut left = SLICE;
     for statement in [
         "WITH gone AS (
-             DELETE FROM deliveries WHERE seq IN (SELECT seq FROM deliveries
-                 WHERE webhook_id = $1 AND state = 'pending' ORDER BY due_at, seq LIMIT $2) RETURNING seq),
-         attempts AS (DELETE FROM attempts a USING gone g WHERE a.delivery_seq = g.seq)
+             DELETE FROM deliveries WHERE seq = ANY(ARRAY(SELECT seq FROM deliveries
+                 WHERE webhook_id = $1 AND state = 'pending' ORDER BY due_at, seq LIMIT $2)) RETURNING seq),
+         attempts AS (DELETE FROM attempts WHERE delivery_seq = ANY(ARRAY(SELECT seq FROM gone)))
          SELECT count(*) FROM gone",
         "WITH gone AS (
-             DELETE FROM deliveries WHERE seq IN (SELECT seq FROM deliveries
-                 WHERE webhook_id = $1 AND state = 'dead' ORDER BY seq LIMIT $2) RETURNING seq),
-         attempts AS (DELETE FROM attempts a USING gone g WHERE a.delivery_seq = g.seq)
+             DELETE FROM deliveries WHERE seq = ANY(ARRAY(SELECT seq FROM deliveries
+                 WHERE webhook_id = $1 AND state = 'dead' ORDER BY seq LIMIT $2)) RETURNING seq),
+         attempts AS (DELETE FROM attempts WHERE delivery_seq = ANY(ARRAY(SELECT seq FROM gone)))
          SELECT count(*) FROM gone",
     ] {
         let (gone,): (i64,) = sqlx::query_as(statement)
