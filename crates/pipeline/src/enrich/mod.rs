@@ -264,8 +264,13 @@ impl Run {
     fn end(&mut self, done: Done) {
         match done {
             Done::Page(asked, Ok(page)) => {
+                let known = self.backlog.len();
                 for queued in self.reading.take(asked, page) {
                     self.take_in(queued);
+                }
+                // What was committed late may have filled the page by itself.
+                if self.backlog.len() > known {
+                    self.reading.expect_more();
                 }
             }
             Done::Page(_, Err(error)) => {
