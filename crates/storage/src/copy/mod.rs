@@ -13,7 +13,7 @@ use uuid::Uuid;
 use self::table::{Row, ShardOf, Sum, Summing, TABLES, Table, Value};
 use crate::{
     postgres::{self, PostgresOptions, Target},
-    sqlite::{self, Source, SqliteOptions},
+    sqlite::{self, KeysFrom, Source, SqliteOptions},
 };
 
 pub(crate) mod table;
@@ -162,13 +162,9 @@ pub async fn run(copy: Copy) -> Result<Vec<Copied>, CopyError> {
 /// Dedup keys of the last day, each into the table of its day; gives how many of them are in the target now.
 async fn copy_keys(source: &mut Source, target: &mut Target, now: i64) -> Result<u64, CopyError> {
     let mut expected = 0;
-    let mut after = Vec::new();
-    loop {
-        let keys = source.dedup_keys(&after, now - 86_400_000, SLICE)?;
-        let Some(last) = keys.last() else {
-            break;
-        };
-        after.clone_from(&last.0);
+    let mut from = KeysFrom::default();
+    while let Some((keys, next)) = source.dedup_keys(from, now, SLICE)? {
+        from = next;
         expected += keys.len() as u64;
         target.write_keys(&keys).await?;
     }

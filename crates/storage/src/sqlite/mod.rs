@@ -36,6 +36,7 @@ mod enrich;
 mod environments;
 mod events;
 mod health;
+mod id;
 mod ingest;
 mod integrations;
 mod keys;
@@ -55,6 +56,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use dedup::KeysFrom;
 pub use migrate::MigrateError;
 pub use open::{OpenError, SqliteOptions};
 pub(crate) use source::Source;

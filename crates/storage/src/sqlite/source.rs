@@ -4,7 +4,14 @@ use std::{fs::File, sync::Arc};
 
 use rusqlite::{Connection, Error, Row as Columns, types::ValueRef};
 
-use super::{OpenError, SqliteOptions, SqliteStore, database, open};
+use tidings_domain::ids::{Compact, IntegrationId, WebhookId};
+use uuid::Uuid;
+
+use super::{
+    OpenError, SqliteOptions, SqliteStore, database,
+    dedup::{self, Key, KeysFrom},
+    id, open,
+};
 use crate::{
     Store as _,
     copy::{
@@ -81,11 +88,15 @@ impl Source {
             values.push(match (row.get_ref(place + 1)?, kind) {
                 (ValueRef::Null, _) => Value::Null,
                 (value, Kind::Number | Kind::Integer) => Value::Number(value.as_i64()?),
+                (ValueRef::Blob(bytes), Kind::Text) => {
+                    Value::Text(id::text(table.name, column, bytes).map_err(wrong_id(place))?)
+                }
                 // As the other store has to write it.
                 (value, Kind::Text) => Value::Text(value.as_str()?.replace('\0', "\u{fffd}")),
                 (value, Kind::Bytes) => Value::Bytes(value.as_blob()?.to_vec()),
                 (value, Kind::Sealed) => {
-                    let id: String = row.get(1)?;
+                    let bytes = row.get_ref(1)?.as_blob()?;
+                    let id = id::text(table.name, "id", bytes).map_err(wrong_id(1))?;
                     let of = Place {
                         table: table.name,
                         column,
@@ -99,8 +110,9 @@ impl Source {
         let behind = table.columns.len() + 1;
         let mailbox = match table.shard {
             Some(ShardOf::Mailbox(_)) => Some((
-                row.get(behind)?,
-                row.get(behind + 1)?,
+                IntegrationId::from_bytes(row.get(behind)?).to_string(),
+                row.get::<_, Option<[u8; 16]>>(behind + 1)?
+                    .map(|tenant| Uuid::from_bytes(tenant).to_string()),
                 row.get::<_, String>(behind + 2)?.replace('\0', "\u{fffd}"),
             )),
             _ => None,
@@ -125,45 +137,40 @@ impl Source {
 
     /// How many rejected notifications are kept of each integration.
     pub(crate) fn rejected(&self) -> Result<Vec<(String, i64)>, CopyError> {
-        self.pairs("SELECT integration_id, kept FROM rejected")
+        self.counts::<IntegrationId>("SELECT integration_id, kept FROM rejected")
     }
 
     /// Webhooks that are gone while deliveries to them still are to be removed.
     pub(crate) fn deleted_webhooks(&self) -> Result<Vec<(String, i64)>, CopyError> {
-        self.pairs("SELECT id, 0 FROM deleted_webhooks")
+        self.counts::<WebhookId>("SELECT id, 0 FROM deleted_webhooks")
     }
 
-    fn pairs(&self, text: &str) -> Result<Vec<(String, i64)>, CopyError> {
+    fn counts<T: Compact + ToString>(&self, text: &str) -> Result<Vec<(String, i64)>, CopyError> {
         let read = || {
             self.sql
                 .prepare(text)?
-                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .query_map([], |row| {
+                    Ok((T::from_bytes(row.get(0)?).to_string(), row.get(1)?))
+                })?
                 .collect::<Result<Vec<_>, Error>>()
         };
         read().map_err(|error| reading(&error))
     }
 
-    /// Dedup keys behind one in the order of their bytes, from the two tables that have them, with the time they were
-    /// claimed, if that is not before `since`.
+    /// Some dedup keys and when they were claimed, or a little later, and where to go on; `None` at the end. Leaves out
+    /// runs whose keys are all older than a day.
     pub(crate) fn dedup_keys(
         &self,
-        after: &[u8],
-        since: i64,
+        from: KeysFrom,
+        now: i64,
         limit: u32,
-    ) -> Result<Vec<(Vec<u8>, i64)>, CopyError> {
-        let read = || {
-            self.sql
-                .prepare_cached(
-                    "SELECT key, max(at) FROM (
-                         SELECT key, at FROM dedup WHERE key > ?1
-                         UNION ALL SELECT key, at FROM dedup_recent WHERE key > ?1)
-                     WHERE at >= ?2 GROUP BY key ORDER BY key LIMIT ?3",
-                )?
-                .query_map((after, since, limit), |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect::<Result<Vec<_>, Error>>()
-        };
-        read().map_err(|error| reading(&error))
+    ) -> Result<Option<(Vec<Key>, KeysFrom)>, CopyError> {
+        dedup::keys(&self.sql, from, now, limit).map_err(|error| reading(&error))
     }
+}
+
+fn wrong_id(place: usize) -> impl Fn(std::array::TryFromSliceError) -> Error {
+    move |error| super::row::unreadable(place, &error)
 }
 
 fn reading(error: &Error) -> CopyError {

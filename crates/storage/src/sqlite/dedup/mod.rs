@@ -10,6 +10,7 @@
 //! | `runs` | the sorted keys |
 //! | `sorting` | the work on runs: making, merging, removing |
 //! | `filter` | says of most keys that they are in no run |
+//! | `listing` | all keys, for who copies the store |
 
 use rusqlite::Result;
 
@@ -17,6 +18,7 @@ use super::writer::Tx;
 use crate::record::DedupKey;
 
 mod filter;
+mod listing;
 mod recent;
 mod runs;
 mod sorting;
@@ -24,6 +26,8 @@ mod sorting;
 #[cfg(test)]
 mod tests;
 
+pub(super) use listing::keys;
+pub(crate) use listing::{Key, KeysFrom};
 pub(super) use recent::Recent;
 
 /// Claims a key; `false` if it is taken. What has none is a change of its own. Who claims it writes it with its
