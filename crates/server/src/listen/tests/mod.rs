@@ -283,6 +283,9 @@ async fn health_and_metrics_say_what_is() {
         client.send(&get(path)).await;
         assert_eq!(client.answer().await.status, 200, "{path}");
     }
+    client.send(&get("/readyz")).await;
+    let ready: serde_json::Value = serde_json::from_slice(&client.answer().await.body).unwrap();
+    assert_eq!(ready["shards_held"], 64, "the only node has all");
     client.send(&get("/metrics")).await;
     let metrics = client.answer().await;
     assert!(
@@ -296,6 +299,7 @@ async fn health_and_metrics_say_what_is() {
         "tidings_ingest_notifications_total{verdict=\"unknown_subscription\"} 1\n",
         "tidings_ingest_posts_total{status=\"202\"} 1\n",
         "tidings_store_up 1\n",
+        "tidings_nodes_shards_held 64\n",
     ] {
         assert!(text.contains(line), "{line}");
     }
