@@ -9,6 +9,7 @@ use crate::{
         webhook::Webhook,
     },
     context::Context,
+    copy::Copy,
     demo::Demo,
     emulator::Emulator,
     exit::Failure,
@@ -49,6 +50,8 @@ pub enum Command {
     /// Bring a PostgreSQL to the form that this program works with
     #[command(subcommand)]
     Migrate(Migrate),
+    /// Copy a store on SQLite to a PostgreSQL
+    Copy(Copy),
     /// Sealing keys: what secrets are sealed with where several nodes share a database
     #[command(subcommand)]
     SealingKey(SealingKeyNoun),
@@ -92,6 +95,7 @@ impl Command {
             Self::Demo(arguments) => arguments.run(context).await,
             Self::Emulator(arguments) => arguments.run(context).await,
             Self::Migrate(arguments) => arguments.run(context).await,
+            Self::Copy(arguments) => arguments.run(context).await,
             Self::SealingKey(noun) => noun.run(context),
             Self::Environment(noun) => noun.run(context).await,
             Self::Integration(noun) => noun.run(context).await,

@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | [`arguments`] | the command line |
 //! | [`serve`], [`demo`], [`emulator`] | what runs servers |
-//! | [`migrate`], [`sealing_key`] | what prepares a PostgreSQL for servers |
+//! | [`migrate`], [`sealing_key`], [`copy`] | what prepares a PostgreSQL for servers |
 //! | [`store`], [`mod@configuration`] | where everything is kept; the settings |
 //! | [`commands`] | the client commands: one folder a noun, one file a verb |
 //! | [`client`] | the management API, and how a server on the same machine is found |
@@ -28,6 +28,7 @@ pub mod client;
 pub mod commands;
 pub mod configuration;
 pub mod context;
+pub mod copy;
 pub mod demo;
 pub mod emulator;
 pub mod exit;
