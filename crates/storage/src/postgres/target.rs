@@ -312,11 +312,7 @@ impl Target {
 
     /// Writes dedup keys, each with the time when it was claimed.
     pub(crate) async fn write_keys(&mut self, keys: &[(Vec<u8>, i64)]) -> Result<(), CopyError> {
-        let turns: Vec<i16> = keys
-            .iter()
-            .map(|(_, at)| i16::try_from(at.div_euclid(DAY).rem_euclid(3)).unwrap_or(0))
-            .collect();
-        let keys: Vec<&[u8]> = keys.iter().map(|(key, _)| key.as_slice()).collect();
+        let (turns, keys) = turns(keys);
         sqlx::query(
             "INSERT INTO dedup (turn, key) SELECT * FROM unnest($1::smallint[], $2::bytea[]) ON CONFLICT DO NOTHING",
         )
@@ -326,6 +322,21 @@ impl Target {
         .await
         .map_err(|error| writing(&error))?;
         Ok(())
+    }
+
+    /// How many of these are not here.
+    pub(crate) async fn missing_keys(&mut self, keys: &[(Vec<u8>, i64)]) -> Result<u64, CopyError> {
+        let (turns, keys) = turns(keys);
+        let (missing,): (i64,) = sqlx::query_as(
+            "SELECT count(*) FROM unnest($1::smallint[], $2::bytea[]) AS k(turn, key)
+             WHERE NOT EXISTS (SELECT 1 FROM dedup d WHERE d.turn = k.turn AND d.key = k.key)",
+        )
+        .bind(turns)
+        .bind(keys)
+        .fetch_one(&mut self.sql)
+        .await
+        .map_err(|error| writing(&error))?;
+        Ok(u64::try_from(missing).unwrap_or(u64::MAX))
     }
 
     pub(crate) async fn count_keys(&mut self) -> Result<u64, CopyError> {
@@ -360,6 +371,14 @@ impl Target {
         database::close(self.sql).await;
         Ok(())
     }
+}
+
+/// Keys with the turns of the days on which they were claimed.
+fn turns(keys: &[(Vec<u8>, i64)]) -> (Vec<i16>, Vec<&[u8]>) {
+    let turn = |at: i64| i16::try_from(at.div_euclid(DAY).rem_euclid(3)).unwrap_or(0);
+    keys.iter()
+        .map(|(key, at)| (turn(*at), key.as_slice()))
+        .unzip()
 }
 
 fn insert(table: &Table) -> String {
