@@ -36,6 +36,9 @@ use crate::{
     rejected,
 };
 
+/// How often a verb is tried again that collided with another.
+const COLLISIONS: u32 = 5;
+
 /// Does something on a connection: once, or, where it only reads, once more on a new one if the first had died.
 macro_rules! on {
     ($store:expr, read $sql:ident => $work:expr) => {{
@@ -50,8 +53,19 @@ macro_rules! on {
         }
     }};
     ($store:expr, write $sql:ident => $work:expr) => {{
-        let lent = $store.shared.pool.lend().await?;
-        Ok(lent.run(async |$sql| $work.await).await?)
+        let mut collisions = 0;
+        loop {
+            let lent = $store.shared.pool.lend().await?;
+            match lent.run(async |$sql| $work.await).await {
+                // Two who waited for each other: this one was rolled back whole.
+                Err(Undone::Sql(error))
+                    if collisions < COLLISIONS && Trouble::of(&error) == Trouble::Collision =>
+                {
+                    collisions += 1;
+                }
+                done => break Ok(done?),
+            }
+        }
     }};
 }
 
