@@ -8,6 +8,7 @@ use crate::{
     Settings,
     gateway::Gateway,
     load::{Numbers, closed},
+    nodes::{self, Spent},
     process::Process,
     quantiles::median,
     report::Report,
@@ -22,21 +23,16 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
     let (mut bare, mut gateway, mut cpu) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..settings.rounds {
         bare.push(bare_client(&clock, settings).await?);
-        let (per_second, cpu_ms) = drain(&clock, settings).await?;
+        let (per_second, each) = drain(&clock, settings).await?;
         gateway.push(per_second);
-        cpu.push(cpu_ms);
+        cpu.push(each);
     }
     let (bare, gateway) = (median(&bare), median(&gateway));
     let mut report = Report::new("deliver: a backlog sent out", settings.json);
     report.row("bare signing client", &[("deliveries/s", bare)]);
-    report.row(
-        "gateway",
-        &[
-            ("deliveries/s", gateway),
-            ("ratio", gateway / bare),
-            ("CPU-ms each", median(&cpu)),
-        ],
-    );
+    let mut figures = vec![("deliveries/s", gateway), ("ratio", gateway / bare)];
+    figures.extend(nodes::cpu_figures(&cpu));
+    report.row("gateway", &figures);
     report.end();
     Ok(())
 }
@@ -63,7 +59,7 @@ async fn bare_client(clock: &Arc<SystemClock>, settings: &Settings) -> anyhow::R
 }
 
 /// Fills the queues of disabled webhooks, then enables them and measures until the last delivery has come.
-async fn drain(clock: &Arc<SystemClock>, settings: &Settings) -> anyhow::Result<(f64, f64)> {
+async fn drain(clock: &Arc<SystemClock>, settings: &Settings) -> anyhow::Result<(f64, Spent)> {
     let gateway = Gateway::start(settings, &[]).await?;
     let sink = Sink::start(Arc::clone(clock)).await?;
     let mut webhooks = Vec::new();
@@ -73,6 +69,7 @@ async fn drain(clock: &Arc<SystemClock>, settings: &Settings) -> anyhow::Result<
     for webhook in &webhooks {
         gateway.tidings(&["webhook", "disable", webhook]).await?;
     }
+    gateway.wait_until_all_know(clock).await;
     let (target, numbers) = (gateway.target("deleted", 10)?, Numbers::default());
     let wanted = settings.seconds * 10_000 / WEBHOOKS;
     while numbers.so_far() < wanted {
@@ -80,7 +77,7 @@ async fn drain(clock: &Arc<SystemClock>, settings: &Settings) -> anyhow::Result<
     }
     let expected = numbers.so_far() * WEBHOOKS;
     gateway.wait_until_enriched(clock).await?;
-    let (started, cpu) = (clock.monotonic(), gateway.process.cpu_ms()?);
+    let (started, before) = (clock.monotonic(), gateway.nodes.spent()?);
     for webhook in &webhooks {
         gateway.tidings(&["webhook", "enable", webhook]).await?;
     }
@@ -88,7 +85,7 @@ async fn drain(clock: &Arc<SystemClock>, settings: &Settings) -> anyhow::Result<
     let seconds = clock.monotonic().saturating_sub(started).as_secs_f64();
     anyhow::ensure!(came >= expected, "{came} of {expected} deliveries came");
     let came = f64::from(u32::try_from(came)?);
-    let cpu = (gateway.process.cpu_ms()? - cpu) / came;
+    let each = gateway.nodes.spent()?.each(before, came);
     gateway.stop().await?;
-    Ok((came / seconds, cpu))
+    Ok((came / seconds, each))
 }

@@ -1,8 +1,7 @@
 //! From Graph's POST to a signed delivery, beside a pipeline without a store.
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use anyhow::Context;
 use tidings_domain::{Clock, clock::SystemClock};
 
 use crate::{
@@ -10,6 +9,7 @@ use crate::{
     bodies::{self, Subject},
     gateway::Gateway,
     load::{Numbers, Target, closed, open},
+    nodes::{self, Spent},
     process::Process,
     quantiles::{Latencies, median},
     report::Report,
@@ -34,7 +34,7 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
             bare.push(bare_pipeline(&clock, settings, size).await?);
             let run = through(&clock, settings, size, "deleted").await?;
             without.push(run.per_second);
-            cpu.push(run.cpu_ms);
+            cpu.push(run.cpu);
             rss.push(run.peak_rss);
             with.push(through(&clock, settings, size, "updated").await?.per_second);
         }
@@ -47,16 +47,14 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
             &format!("bare pipeline, {size} per POST"),
             &[("deliveries/s", bare)],
         );
-        report.row(
-            &format!("gateway without GET, {size} per POST"),
-            &[
-                ("deliveries/s", without),
-                ("÷ bare pipeline", without / bare),
-                ("÷ bare server", without / server),
-                ("CPU-ms each", median(&cpu)),
-                ("peak RSS MiB", median(&rss)),
-            ],
-        );
+        let mut figures = vec![
+            ("deliveries/s", without),
+            ("÷ bare pipeline", without / bare),
+            ("÷ bare server", without / server),
+            ("peak RSS MiB", median(&rss)),
+        ];
+        figures.extend(nodes::cpu_figures(&cpu));
+        report.row(&format!("gateway without GET, {size} per POST"), &figures);
         report.row(
             &format!("gateway with GET, {size} per POST"),
             &[("deliveries/s", median(&with))],
@@ -69,7 +67,7 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
 
 struct Run {
     per_second: f64,
-    cpu_ms: f64,
+    cpu: Spent,
     peak_rss: f64,
 }
 
@@ -121,14 +119,16 @@ async fn through(
         gateway.wait_until_enriched(clock).await?;
     }
     gateway.webhook(&sink).await?;
-    let cpu = gateway.process.cpu_ms()?;
+    gateway.wait_until_all_know(clock).await;
+    let before = gateway.nodes.spent()?;
     let per_second = flow(clock, settings, &target, &sink).await?;
-    let cpu_ms = (gateway.process.cpu_ms()? - cpu) / f64::from(u32::try_from(sink.count())?);
-    let peak_rss = gateway.process.peak_rss_mib()?;
+    let came = f64::from(u32::try_from(sink.count())?);
+    let cpu = gateway.nodes.spent()?.each(before, came);
+    let peak_rss = gateway.nodes.peak_rss_mib()?;
     gateway.stop().await?;
     Ok(Run {
         per_second,
-        cpu_ms,
+        cpu,
         peak_rss,
     })
 }
@@ -177,6 +177,7 @@ async fn latency(
             gateway.wait_until_enriched(clock).await?;
         }
         gateway.webhook(&sink).await?;
+        gateway.wait_until_all_know(clock).await;
         sink.note_arrivals();
         let numbers = Numbers::default();
         let started = clock.monotonic();
@@ -205,7 +206,7 @@ async fn latency(
                 ("p50 ms", latencies.quantile(500)),
                 ("p99 ms", latencies.quantile(990)),
                 ("p99.9 ms", latencies.quantile(999)),
-                ("RSS MiB", gateway.process.rss_mib()?),
+                ("RSS MiB", gateway.nodes.rss_mib()?),
             ],
         );
         gateway.stop().await?;
@@ -235,12 +236,8 @@ fn latencies(
 }
 
 fn bare_target(server: &Process, size: u64) -> anyhow::Result<Target> {
-    let address: SocketAddr = server.hello["listening"]
-        .as_str()
-        .context("an address")?
-        .parse()?;
     Ok(Target {
-        address,
+        addresses: vec![nodes::address(server)?],
         path: "/".to_owned(),
         subject: Subject::made_up(),
         size,

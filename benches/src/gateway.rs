@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tidings_domain::{Clock, clock::SystemClock};
+use tidings_domain::{Clock, clock::SystemClock, shard::Shard};
 use tidings_egress::{AddressPolicy, Egress, OnCap, Request};
 use tokio::process::Command;
 use url::Url;
@@ -16,6 +16,7 @@ use crate::{
     Settings,
     bodies::{Event, Subject},
     load::Target,
+    nodes::Nodes,
     process::Process,
     sink::Sink,
 };
@@ -23,11 +24,11 @@ use crate::{
 /// A gateway and the emulator it is connected to.
 #[derive(Debug)]
 pub(crate) struct Gateway {
-    pub(crate) process: Process,
+    pub(crate) nodes: Nodes,
     emulator: Process,
     folder: TempDir,
     tidings: std::path::PathBuf,
-    address: SocketAddr,
+    addresses: Vec<SocketAddr>,
     api_key: String,
     client: Egress,
     subscription: Value,
@@ -65,29 +66,16 @@ impl Gateway {
         )
         .await?;
         let data = data_dir.to_str().context("a folder with a readable name")?;
-        let serve = [
-            "serve",
-            "--listen",
-            "127.0.0.1:0",
-            "--data-dir",
-            data,
-            "--json",
-        ];
-        let process = Process::start(&settings.tidings, &serve, &variables).await?;
-        let address: SocketAddr = text(&process.hello, "listening")?
-            .trim_start_matches("http://")
-            .parse()?;
-        let api_key = std::fs::read_to_string(text(&process.hello, "admin_key_file")?)?
-            .trim()
-            .to_owned();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let client = Egress::new(AddressPolicy::new(vec!["127.0.0.0/8".parse()?]), clock)?;
+        let (nodes, api_key) = Nodes::start(settings, data, variables).await?;
+        let clock = Arc::new(SystemClock::new());
+        let policy = AddressPolicy::new(vec!["127.0.0.0/8".parse()?]);
+        let client = Egress::new(policy, Arc::clone(&clock) as Arc<dyn Clock>)?;
         let mut gateway = Self {
-            process,
+            addresses: nodes.addresses()?,
+            nodes,
             emulator,
             folder,
             tidings: settings.tidings.clone(),
-            address,
             api_key,
             client,
             subscription: Value::Null,
@@ -95,7 +83,9 @@ impl Gateway {
             client_state: String::new(),
             connection: String::new(),
         };
+        gateway.wait_until_shared(&clock).await?;
         gateway.connect().await?;
+        gateway.wait_until_all_know(&clock).await;
         Ok(gateway)
     }
 
@@ -159,7 +149,7 @@ impl Gateway {
         let output = Command::new(&self.tidings)
             .args(arguments)
             .arg("--json")
-            .env("TIDINGS_URL", format!("http://{}", self.address))
+            .env("TIDINGS_URL", format!("http://{}", self.addresses[0]))
             .env("TIDINGS_API_KEY", &self.api_key)
             .stdin(Stdio::null())
             .output()
@@ -206,7 +196,7 @@ impl Gateway {
             events: Vec::new(),
         };
         Ok(Target {
-            address: self.address,
+            addresses: self.addresses.clone(),
             path: self.notification_path.clone(),
             subject,
             size,
@@ -316,6 +306,14 @@ impl Gateway {
         text(&self.emulator.hello["users"][0], "id")
     }
 
+    /// Waits until every node has heard of what was changed through the first.
+    pub(crate) async fn wait_until_all_know(&self, clock: &SystemClock) {
+        if self.addresses.len() > 1 {
+            // No node says what it knows; docs/operating.md promises that it is all after a second.
+            clock.sleep(Duration::from_millis(1_500)).await;
+        }
+    }
+
     /// Waits until no accepted notification waits for enrich.
     pub(crate) async fn wait_until_enriched(&self, clock: &SystemClock) -> anyhow::Result<()> {
         for _ in 0..600 {
@@ -327,9 +325,30 @@ impl Gateway {
         anyhow::bail!("the notifications were not enriched within five minutes")
     }
 
-    /// How many accepted notifications wait for enrich, by the gateway's own metrics.
+    /// How many accepted notifications wait for enrich, on all nodes together.
     async fn queued_notifications(&self) -> anyhow::Result<u64> {
-        let url = Url::parse(&format!("http://{}/metrics", self.address))?;
+        self.metric(self.addresses[0], "tidings_store_queued_notifications ")
+            .await
+    }
+
+    /// Waits until each node holds a share of the work, and all of it is held.
+    async fn wait_until_shared(&self, clock: &SystemClock) -> anyhow::Result<()> {
+        for _ in 0..600 {
+            let mut held = Vec::new();
+            for &address in &self.addresses {
+                held.push(self.metric(address, "tidings_nodes_shards_held ").await?);
+            }
+            if held.iter().sum::<u64>() == u64::from(Shard::COUNT) && !held.contains(&0) {
+                return Ok(());
+            }
+            clock.sleep(Duration::from_millis(100)).await;
+        }
+        anyhow::bail!("the nodes did not share the work within a minute")
+    }
+
+    /// What a node counts under a name, with its blank behind it.
+    async fn metric(&self, address: SocketAddr, name: &str) -> anyhow::Result<u64> {
+        let url = Url::parse(&format!("http://{address}/metrics"))?;
         let request = Request {
             method: Method::GET,
             url,
@@ -341,18 +360,16 @@ impl Gateway {
         };
         let answer = self.client.send(request).await?;
         let text = String::from_utf8_lossy(&answer.body).into_owned();
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix("tidings_store_queued_notifications "));
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
         Ok(line
-            .context("the gateway counts what waits for enrich")?
+            .with_context(|| format!("{address} counts no {name}"))?
             .trim()
             .parse()?)
     }
 
     /// Ends both.
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
-        self.process.kill().await?;
+        self.nodes.kill().await?;
         self.emulator.kill().await
     }
 }

@@ -1,14 +1,14 @@
 //! Notifications answered 202 after their commit, beside a server that only parses and answers.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use anyhow::Context;
 use tidings_domain::clock::SystemClock;
 
 use crate::{
     Settings,
     gateway::Gateway,
     load::{Load, Numbers, Target, closed, open},
+    nodes::{self, Spent},
     process::Process,
     quantiles::median,
     report::Report,
@@ -41,7 +41,7 @@ struct Rounds {
     gateway: Vec<f64>,
     quantiles: Vec<[f64; 3]>,
     half_speed_p99: Vec<f64>,
-    cpu_ms: Vec<f64>,
+    cpu: Vec<Spent>,
     rss: Vec<f64>,
     peak_rss: Vec<f64>,
     refused: u64,
@@ -56,12 +56,9 @@ impl Rounds {
     ) -> anyhow::Result<()> {
         let this = std::env::current_exe()?;
         let server = Process::start(&this, &["bare-server"], &[]).await?;
-        let address: SocketAddr = server.hello["listening"]
-            .as_str()
-            .context("an address")?
-            .parse()?;
+        let address = nodes::address(&server)?;
         let target = Target {
-            address,
+            addresses: vec![address],
             path: "/".to_owned(),
             subject: crate::bodies::Subject::made_up(),
             size,
@@ -92,7 +89,7 @@ impl Rounds {
         let gateway = Gateway::start(settings, &[("TIDINGS__ENRICH__CONCURRENCY", "0")]).await?;
         let (target, numbers) = (gateway.target("deleted", size)?, Numbers::default());
         closed(clock, &target, &numbers, settings.connections, WARM_UP).await?;
-        let cpu = gateway.process.cpu_ms()?;
+        let before = gateway.nodes.spent()?;
         let mut full = closed(
             clock,
             &target,
@@ -101,12 +98,13 @@ impl Rounds {
             settings.span(),
         )
         .await?;
-        let cpu = gateway.process.cpu_ms()? - cpu;
+        let spent = gateway.nodes.spent()?;
         self.refused += full.refused;
         self.gateway.push(full.per_second());
         self.quantiles
             .push([500, 990, 999].map(|per_mille| full.accepted.quantile(per_mille)));
-        self.cpu_ms.push(cpu / notifications(&full, size));
+        self.cpu
+            .push(spent.each(before, notifications(&full, size)));
         let half = full.per_second() / 2.0;
         let mut half = open(
             clock,
@@ -118,8 +116,8 @@ impl Rounds {
         )
         .await?;
         self.half_speed_p99.push(half.accepted.quantile(990));
-        self.rss.push(gateway.process.rss_mib()?);
-        self.peak_rss.push(gateway.process.peak_rss_mib()?);
+        self.rss.push(gateway.nodes.rss_mib()?);
+        self.peak_rss.push(gateway.nodes.peak_rss_mib()?);
         gateway.stop().await
     }
 
@@ -139,25 +137,23 @@ impl Rounds {
             &format!("bare server, {size} per POST"),
             &[("POST/s", bare), ("notifications/s", bare * per_post)],
         );
-        report.row(
-            &format!("gateway, {size} per POST"),
-            &[
-                ("POST/s", gateway),
-                ("notifications/s", gateway * per_post),
-                ("ratio", gateway / bare),
-                ("p50 ms", quantile(0)),
-                ("p99 ms", quantile(1)),
-                ("p99.9 ms", quantile(2)),
-                ("p99 ms at half speed", median(&self.half_speed_p99)),
-                ("CPU-ms each", median(&self.cpu_ms)),
-                ("RSS MiB", median(&self.rss)),
-                ("peak RSS MiB", median(&self.peak_rss)),
-                (
-                    "refused",
-                    f64::from(u32::try_from(self.refused).unwrap_or(u32::MAX)),
-                ),
-            ],
-        );
+        let mut figures = vec![
+            ("POST/s", gateway),
+            ("notifications/s", gateway * per_post),
+            ("ratio", gateway / bare),
+            ("p50 ms", quantile(0)),
+            ("p99 ms", quantile(1)),
+            ("p99.9 ms", quantile(2)),
+            ("p99 ms at half speed", median(&self.half_speed_p99)),
+            ("RSS MiB", median(&self.rss)),
+            ("peak RSS MiB", median(&self.peak_rss)),
+            (
+                "refused",
+                f64::from(u32::try_from(self.refused).unwrap_or(u32::MAX)),
+            ),
+        ];
+        figures.extend(nodes::cpu_figures(&self.cpu));
+        report.row(&format!("gateway, {size} per POST"), &figures);
     }
 }
 

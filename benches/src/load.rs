@@ -21,7 +21,8 @@ use crate::{
 /// What to send, and where.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
-    pub(crate) address: SocketAddr,
+    /// The connections are spread over these.
+    pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) path: String,
     pub(crate) subject: Subject,
     /// Notifications in each POST.
@@ -74,11 +75,12 @@ pub(crate) async fn closed(
 ) -> anyhow::Result<Load> {
     let started = clock.monotonic();
     let mut tasks = JoinSet::new();
-    for _ in 0..connections {
+    for connection in 0..connections {
         let (clock, target, numbers) = (Arc::clone(clock), target.clone(), numbers.clone());
+        let address = target.addresses[connection % target.addresses.len()];
         tasks.spawn(async move {
             let mut load = Load::default();
-            let mut connection = Connection::new(TcpStream::connect(target.address).await?)?;
+            let mut connection = Connection::new(TcpStream::connect(address).await?)?;
             while clock.monotonic() < started + span {
                 let request = bodies::request(
                     &target.path,
@@ -111,16 +113,17 @@ pub(crate) async fn open(
     let started = clock.monotonic();
     let turns = Arc::new(AtomicU64::new(0));
     let mut tasks = JoinSet::new();
-    for _ in 0..connections {
+    for connection in 0..connections {
         let (clock, target, numbers, turns) = (
             Arc::clone(clock),
             target.clone(),
             numbers.clone(),
             Arc::clone(&turns),
         );
+        let address = target.addresses[connection % target.addresses.len()];
         tasks.spawn(async move {
             let mut load = Load::default();
-            let mut connection = Connection::new(TcpStream::connect(target.address).await?)?;
+            let mut connection = Connection::new(TcpStream::connect(address).await?)?;
             loop {
                 let turn = turns.fetch_add(1, Ordering::Relaxed);
                 #[expect(

@@ -4,12 +4,14 @@
 
 mod bare;
 mod bodies;
+mod database;
 mod deliver;
 mod e2e;
 mod gateway;
 mod http1;
 mod ingest;
 mod load;
+mod nodes;
 mod process;
 mod quantiles;
 mod report;
@@ -17,7 +19,7 @@ mod sink;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// The same as the gateway's, so that the baselines are no slower than they could be.
 #[global_allocator]
@@ -63,10 +65,16 @@ enum Bench {
     },
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Store {
+    Sqlite,
+    Postgres,
+}
+
 #[derive(Args, Clone, Debug)]
 struct Settings {
     /// The `tidings` binary to measure.
-    #[arg(long, env = "TIDINGS_BIN", default_value = "target/release/tidings")]
+    #[arg(long, env = "TIDINGS_BINARY", default_value = "target/release/tidings")]
     tidings: PathBuf,
     /// Seconds of each measurement.
     #[arg(long, default_value_t = 10)]
@@ -80,7 +88,13 @@ struct Settings {
     /// Rounds; the baseline is measured in each, and medians are printed.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Where the gateway keeps its store; a folder in the system's temporary one by default.
+    /// Where the gateway keeps everything: in its own file, or in a PostgreSQL that is started for it.
+    #[arg(long, value_enum, default_value_t = Store::Sqlite)]
+    store: Store,
+    /// How many gateways share the PostgreSQL; the load is spread over them.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    nodes: u16,
+    /// Where the gateway keeps its SQLite store; a folder in the system's temporary one by default.
     #[arg(long)]
     data_dir: Option<PathBuf>,
     /// Print one JSON object instead of a table.
