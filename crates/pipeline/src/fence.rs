@@ -12,7 +12,7 @@ use std::{
 };
 
 use tidings_domain::shard::{Shard, ShardSet};
-use tidings_storage::{Holdings, Lease};
+use tidings_storage::{Held, Holdings, Lease};
 
 use crate::metrics::{NodesMetrics, Stage};
 
@@ -44,6 +44,16 @@ impl Fence {
     /// The shards that this node may act for right now.
     pub fn held(&self) -> ShardSet {
         self.0.holdings.shards()
+    }
+
+    /// What is held right now, to be compared with later.
+    pub fn now(&self) -> Held {
+        self.0.holdings.now()
+    }
+
+    /// Whether something else has been held since `then`.
+    pub fn changed_since(&self, then: Held) -> bool {
+        self.0.holdings.changed_since(then)
     }
 
     /// Whether this node may act for `shard` right now.

@@ -44,6 +44,13 @@ impl Lease {
     }
 }
 
+/// What was held at one moment. Where two of these are equal, all of it was held from the one to the other.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Held {
+    shards: ShardSet,
+    changes: u64,
+}
+
 /// The shards that this node may act for right now. Clones share their state.
 #[derive(Clone)]
 pub struct Holdings(Inner);
@@ -65,6 +72,8 @@ struct State {
     epochs: [i64; Shard::COUNT as usize],
     /// Until when, by the monotonic clock.
     until: Duration,
+    /// How often something else was held than before.
+    changes: u64,
 }
 
 impl Holdings {
@@ -81,6 +90,7 @@ impl Holdings {
                 shards: ShardSet::EMPTY,
                 epochs: [0; Shard::COUNT as usize],
                 until: Duration::ZERO,
+                changes: 0,
             }),
         })))
     }
@@ -95,6 +105,7 @@ impl Holdings {
             shards: ShardSet::EMPTY,
             epochs: [0; Shard::COUNT as usize],
             until,
+            changes: 0,
         };
         for lease in leases {
             next.shards.insert(lease.shard);
@@ -103,6 +114,7 @@ impl Holdings {
         let mut state = leased.state.write().unwrap_or_else(PoisonError::into_inner);
         let ran_out = leased.clock.monotonic() >= state.until && !next.shards.is_empty();
         let changed = ran_out || state.shards != next.shards || state.epochs != next.epochs;
+        next.changes = state.changes + u64::from(changed);
         *state = next;
         changed
     }
@@ -112,6 +124,32 @@ impl Holdings {
         match &self.0 {
             Inner::All => ShardSet::ALL,
             Inner::Leased(leased) => leased.now().shards,
+        }
+    }
+
+    /// What is held right now.
+    pub fn now(&self) -> Held {
+        let (shards, changes) = match &self.0 {
+            Inner::All => (ShardSet::ALL, 0),
+            Inner::Leased(leased) => {
+                let now = leased.now();
+                (now.shards, now.changes)
+            }
+        };
+        Held { shards, changes }
+    }
+
+    /// Whether something else has been held since `then`. What has run out is no change before it is held again.
+    ///
+    /// A store that shows what it would not have shown `then` has changed the holdings before: whoever asks this when
+    /// the answer is there needs no signal to know.
+    pub fn changed_since(&self, then: Held) -> bool {
+        match &self.0 {
+            Inner::All => false,
+            Inner::Leased(leased) => {
+                let state = leased.state.read().unwrap_or_else(PoisonError::into_inner);
+                state.changes != then.changes
+            }
         }
     }
 
@@ -210,10 +248,32 @@ mod tests {
     }
 
     #[test]
+    fn what_was_not_held_for_a_moment_is_seen_afterwards() {
+        let clock = ManualClock::new(Timestamp::from_millis(0));
+        let holdings = Holdings::leased(Arc::new(clock.clone()));
+        let lease = Lease::new(shard(3), 7);
+        let second = Duration::from_secs(1);
+        holdings.set([lease], second);
+        let held = holdings.now();
+        holdings.set([lease], second);
+        assert!(!holdings.changed_since(held) && holdings.now() == held);
+        // Taken out of work and given back under the same lease.
+        holdings.set([], second);
+        holdings.set([lease], second);
+        assert!(holdings.changed_since(held) && holdings.now() != held);
+        let held = holdings.now();
+        clock.advance(second);
+        assert!(!holdings.changed_since(held) && holdings.now() != held);
+        holdings.set([lease], second * 2);
+        assert!(holdings.changed_since(held) && holdings.now() != held);
+    }
+
+    #[test]
     fn a_node_without_others_holds_everything() {
         let holdings = Holdings::all();
         assert!(Shard::all().all(|shard| holdings.may_act(shard)));
         assert!(holdings.covers(Lease::of_the_only_node()));
+        assert!(!holdings.changed_since(holdings.now()) && holdings.now() == holdings.now());
         assert_eq!(holdings.leases().len(), 64);
     }
 }

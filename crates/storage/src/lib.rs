@@ -34,6 +34,6 @@ pub mod store;
 mod contract;
 
 pub use error::StoreError;
-pub use holdings::{Holdings, Lease};
+pub use holdings::{Held, Holdings, Lease};
 pub use signal::{Changed, Signal};
 pub use store::Store;

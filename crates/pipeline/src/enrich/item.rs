@@ -16,7 +16,7 @@ use tidings_domain::{
 };
 use tidings_graph::resource::ItemPath;
 use tidings_storage::{
-    Lease, StoreError,
+    Held, Lease, StoreError,
     record::{NewDelivery, NewEvent, Seq},
 };
 
@@ -109,14 +109,21 @@ impl Ended {
     }
 }
 
-/// Takes an item's turn. `work` is read if it is not there.
-pub(super) async fn run(parts: &EnrichParts, seq: Seq, work: Option<Box<Work>>) -> Ended {
+/// Takes an item's turn. `work` is read if it is not there. `held` says which shards were ours when the turn began.
+pub(super) async fn run(
+    parts: &EnrichParts,
+    seq: Seq,
+    work: Option<Box<Work>>,
+    held: Held,
+) -> Ended {
     let work = match work {
         Some(work) => work,
         None => match parts.store.queued_notifications_at(vec![seq]).await {
             Ok(mut found) => match found.pop() {
                 Some(queued) => Work::new(queued),
-                None => return finished(Contact::NotAsked),
+                None if parts.fence.now() == held => return finished(Contact::NotAsked),
+                // Perhaps it is there, and was not ours for a moment.
+                None => return lost(Contact::NotAsked),
             },
             Err(error) => {
                 tracing::warn!(%error, "a queued notification cannot be read: it is tried again");

@@ -21,7 +21,7 @@ use futures_util::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 use tidings_domain::{Clock, Entropy, Ids, Timestamp, clock::within, config::EnrichConfig};
 use tidings_graph::client::GraphClient;
 use tidings_storage::{
-    Store, StoreError,
+    Held, Store, StoreError,
     record::{QueuedNotification, Seq},
 };
 use tokio_util::sync::CancellationToken;
@@ -121,10 +121,10 @@ enum Done {
     Page(Asked, Result<Vec<QueuedNotification>, StoreError>),
     /// The pause after the queue could not be read.
     Paused,
-    /// The data of places whose turn it is.
-    Loaded(Vec<Turn>, Result<Vec<QueuedNotification>, StoreError>),
-    /// What was held and is accepted now.
-    Settled(Vec<QueuedNotification>),
+    /// The data of places whose turn it is, and which shards were ours when it was asked for.
+    Loaded(Held, Vec<Turn>, Result<Vec<QueuedNotification>, StoreError>),
+    /// What was waiting for its verdict and is accepted now, and which shards were ours when it was.
+    Settled(Held, Vec<QueuedNotification>),
     /// One item, for now or for good.
     Item(Turn, Option<Slot>, Ended),
 }
@@ -138,6 +138,9 @@ struct Run {
     lanes: Lanes,
     running: FuturesUnordered<Running>,
     reading: Reading,
+    /// What was held when reading began, before anything was read: of these shards the oldest items are known, and of
+    /// no others. A younger one whose shard came meanwhile must not go before them.
+    held: Held,
     /// Places whose turn it is and whose data is not here.
     to_load: Vec<Turn>,
     loading: bool,
@@ -165,6 +168,7 @@ impl Run {
             quick: 0,
             under_way: HashSet::new(),
             lost_some: false,
+            held: parts.fence.now(),
             parts,
         }
     }
@@ -178,7 +182,7 @@ impl Run {
                 () = stop.cancelled() => return,
                 Some(done) = self.running.next(), if !self.running.is_empty() => self.end(done),
                 () = parts.wake.wait(), if !self.reading.expects_more() => self.reading.expect_more(),
-                () = parts.shards.wait() => self.start_over(),
+                () = parts.shards.wait() => self.look_at_shards(),
                 () = sleep => {}
             }
             // Under load many end together: they need not go through the wait above one by one.
@@ -237,9 +241,18 @@ impl Run {
         }));
     }
 
+    /// The store shows the items of a shard from when it is held, and the signal comes later: so this is asked, too,
+    /// before anything that was read is believed.
+    fn look_at_shards(&mut self) {
+        if self.parts.fence.changed_since(self.held) {
+            self.start_over();
+        }
+    }
+
     /// Other shards are held: forgets all but what is under way, and reads the queue from the start. What is under way
     /// ends; should its shard be gone, the store refuses what comes of it.
     fn start_over(&mut self) {
+        self.held = self.parts.fence.now();
         self.backlog.forget_all_but(&self.under_way);
         self.lanes.forget_waiting();
         self.to_load.clear();
@@ -253,15 +266,16 @@ impl Run {
             .to_load
             .split_off(self.to_load.len().saturating_sub(256));
         self.under_way.extend(turns.iter().map(|turn| turn.seq));
-        let store = Arc::clone(&self.parts.store);
+        let (store, held) = (Arc::clone(&self.parts.store), self.held);
         self.running.push(Box::pin(async move {
             let places = turns.iter().map(|turn| turn.seq).collect();
             let read = store.queued_notifications_at(places).await;
-            Done::Loaded(turns, read)
+            Done::Loaded(held, turns, read)
         }));
     }
 
     fn end(&mut self, done: Done) {
+        self.look_at_shards();
         match done {
             Done::Page(asked, Ok(page)) => {
                 let known = self.backlog.len();
@@ -282,8 +296,15 @@ impl Run {
                 }));
             }
             Done::Paused => self.reading.failed(),
-            Done::Settled(found) => found.into_iter().for_each(|queued| self.take_in(queued)),
-            Done::Loaded(turns, read) => self.loaded(turns, read),
+            Done::Settled(held, found) => {
+                // Otherwise it is read in its place of the order.
+                if self.held == held {
+                    for queued in found {
+                        self.take_in(queued);
+                    }
+                }
+            }
+            Done::Loaded(held, turns, read) => self.loaded(held, turns, read),
             Done::Item(turn, slot, ended) => self.item_ended(turn, slot, ended),
         }
     }
@@ -326,9 +347,9 @@ impl Run {
         }
         self.under_way.insert(turn.seq);
         let work = self.backlog.take(turn.seq);
-        let parts = Arc::clone(&self.parts);
+        let (parts, held) = (Arc::clone(&self.parts), self.held);
         self.running.push(Box::pin(async move {
-            let run = AssertUnwindSafe(item::run(&parts, turn.seq, work)).catch_unwind();
+            let run = AssertUnwindSafe(item::run(&parts, turn.seq, work, held)).catch_unwind();
             let ended = run.await.unwrap_or_else(|_| {
                 tracing::error!(
                     seq = turn.seq.0,
@@ -340,7 +361,12 @@ impl Run {
         }));
     }
 
-    fn loaded(&mut self, turns: Vec<Turn>, read: Result<Vec<QueuedNotification>, StoreError>) {
+    fn loaded(
+        &mut self,
+        held: Held,
+        turns: Vec<Turn>,
+        read: Result<Vec<QueuedNotification>, StoreError>,
+    ) {
         self.loading = false;
         for turn in &turns {
             self.under_way.remove(&turn.seq);
@@ -362,9 +388,12 @@ impl Run {
         for turn in turns {
             if self.backlog.get(turn.seq).is_some() {
                 self.dispatch(turn);
-            } else {
-                // No longer queued, or another node's.
+            } else if self.parts.fence.now() == held {
+                // No longer queued.
                 self.finished(turn, now);
+            } else {
+                // Perhaps only not ours for a moment: the next of its resource must not go before it.
+                self.backlog.again(turn, now + STORE_PAUSE, None);
             }
         }
     }
@@ -394,8 +423,10 @@ impl Run {
                 // It has got its resource meanwhile, and with it another place in the order.
                 let store = Arc::clone(&self.parts.store);
                 let clock = Arc::clone(&self.parts.clock);
-                self.running
-                    .push(Box::pin(read_settled(store, clock, turn.seq)));
+                let held = self.held;
+                self.running.push(Box::pin(async move {
+                    Done::Settled(held, read_settled(store, clock, turn.seq).await)
+                }));
             }
         }
     }
@@ -422,10 +453,14 @@ impl Run {
 }
 
 /// Reads a held item again that has just been accepted. It must not get lost, so it is tried until it works.
-async fn read_settled(store: Arc<dyn Store>, clock: Arc<dyn Clock>, seq: Seq) -> Done {
+async fn read_settled(
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    seq: Seq,
+) -> Vec<QueuedNotification> {
     loop {
         match store.queued_notifications_at(vec![seq]).await {
-            Ok(found) => return Done::Settled(found),
+            Ok(found) => return found,
             Err(error) => {
                 tracing::warn!(%error, "a queued notification cannot be read: it is tried again");
                 clock.sleep(STORE_PAUSE).await;

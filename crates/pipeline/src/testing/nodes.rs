@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc, Mutex, MutexGuard,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use tidings_domain::{Clock, clock::ManualClock, shard::ShardSet};
@@ -49,6 +49,7 @@ pub(crate) struct Node {
     holdings: Holdings,
     heard: tokio::sync::Mutex<UnboundedReceiver<Signal>>,
     cannot_read: AtomicBool,
+    read_again: AtomicUsize,
 }
 
 /// A node with what its stages are made of.
@@ -98,6 +99,7 @@ impl Cluster {
             holdings,
             heard: tokio::sync::Mutex::new(heard),
             cannot_read: AtomicBool::new(false),
+            read_again: AtomicUsize::new(0),
         }
     }
 
@@ -181,6 +183,11 @@ impl Node {
         self.cannot_read.store(fail, Ordering::SeqCst);
     }
 
+    /// How often queued notifications have been read by their places.
+    pub(crate) fn read_again(&self) -> usize {
+        self.read_again.load(Ordering::SeqCst)
+    }
+
     /// The lease of a shard, as far as this node knows.
     fn lease(&self, shard: Shard) -> Option<Lease> {
         let state = self.cluster.state();
@@ -245,7 +252,9 @@ store_over! {
             Ok(self.own(found))
         }
         async fn queued_notifications_at(&self, places: Vec<Seq>) -> Done<Vec<QueuedNotification>> {
-            Ok(self.own(self.inner.queued_notifications_at(places).await?))
+            let found = self.own(self.inner.queued_notifications_at(places).await?);
+            self.read_again.fetch_add(1, Ordering::SeqCst);
+            Ok(found)
         }
         async fn postpone_notification(&self, seq: Seq, lease: Lease, due_at: Timestamp) -> Done<()> {
             self.check(lease)?;

@@ -1,8 +1,11 @@
 //! Several nodes over one store.
 
-use std::future::ready;
+use std::{
+    future::ready,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
-use tidings_domain::shard::ShardSet;
+use tidings_domain::{event::Event, shard::ShardSet};
 use tokio::sync::Semaphore;
 
 use super::*;
@@ -65,6 +68,16 @@ async fn run_first<T>(
     }
 }
 
+/// Runs the stage of `member` while `test` runs. It is not told of what happens.
+async fn run_unheard<T>(stage: &Stage, member: &Member, test: impl Future<Output = T>) -> T {
+    let stop = CancellationToken::new();
+    let running = on(member, &stage.world);
+    tokio::select! {
+        () = running.run(&stop) => panic!("the stage has ended"),
+        done = test => done,
+    }
+}
+
 async fn two(stage: &Stage) -> (Cluster, Member, Member) {
     let cluster = Cluster::new();
     let world = &stage.world;
@@ -89,6 +102,12 @@ async fn gated() -> (Stage, Arc<Semaphore>) {
 }
 
 const FENCED: &str = "tidings_nodes_fenced_total{stage=\"enrich\"} 1";
+
+/// What the events of one item say, in their order.
+fn changes_of_a(events: &[Event]) -> Vec<ChangeType> {
+    let of_a = events.iter().filter(|event| event.subject == A);
+    of_a.map(|event| event.trigger.change).collect()
+}
 
 async fn counted(member: &Member, line: &str) {
     while !member.counted(line) {
@@ -200,6 +219,81 @@ async fn a_node_that_gets_its_shards_back_does_again_what_it_lost_and_in_order()
                 ChangeType::Updated,
                 ChangeType::Deleted
             ]
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_young_item_of_a_shard_that_has_just_come_does_not_go_before_its_older_ones() {
+    let stage = Stage::new(|_| ready(object("x", "1"))).await;
+    let (cluster, first, _second) = two(&stage).await;
+    let of_a = shard::of(&stage.notification(A, ChangeType::Created).notification);
+    let others = ShardSet::ALL.without(std::iter::once(of_a).collect());
+    stage.managed(A, ChangeType::Created).await;
+    // So many others that the store does not come back to it.
+    for number in 0..5 {
+        let resource = format!("users/u{number}/events/b");
+        stage.managed(&resource, ChangeType::Deleted).await;
+    }
+    cluster.give(&first.store, others);
+    run_unheard(&stage, &first, async {
+        stage.world.events_reach(5).await;
+        // The store shows its items from now on. That it has come is not heard yet.
+        cluster.give(&first.store, ShardSet::ALL);
+        stage.managed(A, ChangeType::Deleted).await;
+        first.stages.enrich.wake();
+        while stage.world.events().await.len() == 5 {
+            tokio::task::yield_now().await;
+        }
+        first.stages.enrich_shards.wake();
+        let events = stage.world.events_reach(7).await;
+        assert_eq!(
+            changes_of_a(&events),
+            [ChangeType::Created, ChangeType::Deleted]
+        );
+    })
+    .await;
+    // Hearing of it made nothing twice.
+    assert_eq!(stage.graph.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn an_item_that_was_not_shown_while_its_shard_was_away_keeps_its_place() {
+    let asked = AtomicUsize::new(0);
+    let stage = Stage::new(move |_| {
+        ready(match asked.fetch_add(1, Ordering::SeqCst) {
+            0 => reply(503, ""),
+            _ => object("x", "1"),
+        })
+    })
+    .await;
+    let (cluster, first, second) = two(&stage).await;
+    for change in [ChangeType::Created, ChangeType::Deleted] {
+        stage.managed(A, change).await;
+    }
+    cluster.give(&first.store, ShardSet::ALL);
+    run_unheard(&stage, &first, async {
+        while stage.world.queue().await[0].failures == 0 {
+            tokio::task::yield_now().await;
+        }
+        // It is read again when it is due, and none of that is heard of before then.
+        cluster.give(&second.store, ShardSet::ALL);
+        let span = Duration::from_secs(2);
+        stage.world.pass(span, || true).await;
+        while first.store.read_again() == 0 {
+            tokio::task::yield_now().await;
+        }
+        cluster.give(&first.store, ShardSet::ALL);
+        stage.world.pass(span, || true).await;
+        while stage.world.events().await.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        first.stages.enrich_shards.wake();
+        let events = stage.world.events_reach(2).await;
+        assert_eq!(
+            changes_of_a(&events),
+            [ChangeType::Created, ChangeType::Deleted]
         );
     })
     .await;
