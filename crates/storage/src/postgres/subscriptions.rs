@@ -1,6 +1,6 @@
 //! Subscriptions.
 
-use sqlx::{PgConnection, postgres::PgRow};
+use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use tidings_domain::{
     Timestamp,
     ids::{ConnectionId, EnvironmentId, SubscriptionId},
@@ -15,7 +15,7 @@ use super::{
     changes::{Noted, noting},
     enrich::fenced,
     lists::{List, Scan},
-    row::{Columns, text, text_if_any, time},
+    row::{self, Columns, text, text_if_any, time},
     trouble::{self, Undone},
 };
 use crate::{
@@ -125,31 +125,49 @@ pub(super) async fn due(
     limit: u32,
 ) -> Result<Vec<DueSubscription>, Undone> {
     let leases = shared.holdings.leases();
-    let rows = sqlx::query(concat!(
-        "SELECT ",
-        columns!(),
-        ", shard FROM subscriptions WHERE due_at <= $1 AND shard = ANY($2) ORDER BY due_at, seq LIMIT $3"
-    ))
-    .bind(now.as_millis())
-    .bind(numbers(&leases))
-    .bind(i64::from(limit))
-    .fetch_all(sql)
-    .await?;
-    let mut due = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let mut columns = Columns::new(row);
-        columns.skip();
-        let subscription = read(&mut columns, &shared.seal)?;
-        let shard: i16 = columns.value()?;
-        let lease = leases
-            .iter()
-            .find(|lease| i16::from(lease.shard().get()) == shard);
-        due.extend(lease.map(|&lease| DueSubscription {
-            subscription,
-            lease,
-        }));
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut due = Vec::new();
+    let mut after = (i64::MIN, i64::MIN);
+    // What is damaged takes no place: else enough of it would keep all others from being renewed.
+    while due.len() < limit {
+        let room = limit - due.len();
+        let rows = sqlx::query(concat!(
+            "SELECT ",
+            columns!(),
+            ", shard FROM subscriptions WHERE due_at <= $1 AND shard = ANY($2) AND (due_at, seq) > ($4, $5)
+             ORDER BY due_at, seq LIMIT $3"
+        ))
+        .bind(now.as_millis())
+        .bind(numbers(&leases))
+        .bind(i64::try_from(room).unwrap_or(i64::MAX))
+        .bind(after.0)
+        .bind(after.1)
+        .fetch_all(&mut *sql)
+        .await?;
+        for row in &rows {
+            due.extend(row::unless_damaged(read_due(row, &shared.seal, &leases))?.flatten());
+        }
+        let Some(last) = rows.last().filter(|_| rows.len() == room) else {
+            break;
+        };
+        after = (last.try_get("due_at")?, last.try_get("seq")?);
     }
     Ok(due)
+}
+
+/// Reads a row with its shard behind it; `None` if that is none of `leases`.
+fn read_due(row: &PgRow, seal: &Seal, leases: &[Lease]) -> Result<Option<DueSubscription>, Undone> {
+    let mut columns = Columns::new(row);
+    columns.skip();
+    let subscription = read(&mut columns, seal)?;
+    let shard: i16 = columns.value()?;
+    let lease = leases
+        .iter()
+        .find(|lease| i16::from(lease.shard().get()) == shard);
+    Ok(lease.map(|&lease| DueSubscription {
+        subscription,
+        lease,
+    }))
 }
 
 pub(super) async fn next_due(

@@ -11,7 +11,7 @@ use tidings_domain::{
 
 use super::{
     lists::{List, Scan},
-    row::{Columns, Text, Time},
+    row::{self, Columns, Text, Time},
     trouble,
     writer::{Tx, Undone},
 };
@@ -111,14 +111,22 @@ pub(super) fn due(
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<DueSubscription>> {
-    sql.prepare_cached(select!(" WHERE due_at <= ? ORDER BY due_at, seq LIMIT ?"))?
-        .query_map((Time(now), limit), |row| {
-            Ok(DueSubscription {
-                subscription: read_row(row, seal)?,
-                lease: Lease::of_the_only_node(),
-            })
-        })?
-        .collect()
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    // What is damaged takes no place: else enough of it would keep all others from being renewed.
+    let mut statement = sql.prepare_cached(select!(" WHERE due_at <= ? ORDER BY due_at, seq"))?;
+    let mut rows = statement.query([Time(now)])?;
+    let mut due = Vec::new();
+    while due.len() < limit {
+        let Some(row) = rows.next()? else {
+            break;
+        };
+        let read = row::unless_damaged(read_row(row, seal))?;
+        due.extend(read.map(|subscription| DueSubscription {
+            subscription,
+            lease: Lease::of_the_only_node(),
+        }));
+    }
+    Ok(due)
 }
 
 pub(super) fn next_due(sql: &Connection) -> Result<Option<Timestamp>> {

@@ -2,13 +2,13 @@
 
 use std::{fs, path::Path};
 
-use tidings_domain::notification::Verdict;
+use tidings_domain::{notification::Verdict, shard::Shard};
 
 use super::{
     super::{SqliteStore, database},
-    Bench, options, queued,
+    Bench, Folder, options, queued,
 };
-use crate::{Store as _, StoreError, record::Seq};
+use crate::{Store as _, StoreError, contract::World, record::Seq};
 
 const FILES: [&str; 3] = ["tidings.db", "tidings.db-wal", "tidings.key"];
 
@@ -173,4 +173,40 @@ async fn a_flipped_byte_in_an_item_is_found_and_costs_nobody_else() {
     let findings = store.check().await.unwrap();
     let named = |finding: &String| finding.contains(&id.to_string());
     assert!(findings.iter().any(named), "{findings:?}");
+}
+
+#[tokio::test]
+async fn a_subscription_that_cannot_be_read_keeps_no_other_from_being_renewed() {
+    let folder = Folder(tempfile::tempdir().unwrap());
+    let path = folder.0.path().join("tidings.db");
+    let mut world = World::new(folder).await;
+    let tenant = world.tenant("dev").await;
+    let connection = world.store.connection(tenant.connection).await;
+    let connection = connection.unwrap().unwrap();
+    let mut ids = Vec::new();
+    for resource in ["users/a/events", "users/b/events", "users/c/events"] {
+        let subscription = world.subscription(&connection, resource);
+        ids.push(subscription.id);
+        let created = world.store.create_subscription(subscription, Shard::FIRST);
+        created.await.unwrap();
+    }
+    world.store.close().await;
+    let sql = rusqlite::Connection::open(path).unwrap();
+    for (resource, damage) in [
+        ("users/a/events", "client_state = x'00'"),
+        ("users/b/events", "state = 'none'"),
+    ] {
+        let damaged = sql.execute(
+            &format!("UPDATE subscriptions SET {damage} WHERE resource = ?"),
+            [resource],
+        );
+        assert_eq!(damaged.unwrap(), 1);
+    }
+    drop(sql);
+    world.restart().await;
+    for limit in [1, 2, 9] {
+        let due = world.store.due_subscriptions(world.now(), limit).await;
+        let due: Vec<_> = due.unwrap().iter().map(|one| one.subscription.id).collect();
+        assert_eq!(due, ids[2..], "{limit}");
+    }
 }
