@@ -26,10 +26,14 @@ pub(super) async fn make_ahead(shared: &Shared) -> Result<(), StoreError> {
     let today = shared.clock.now().as_millis().div_euclid(DAY);
     let mut sql = shared.pool.connect().await?;
     let made = tidings_domain::clock::within(&*shared.timer, STEP, async {
+        let mut failed = None;
         for day in today - 1..=today + AHEAD {
-            make(&mut sql, day).await?;
+            // A day whose events came before its part never gets one. Those after it must not go without.
+            if let Err(error) = make(&mut sql, day).await {
+                failed.get_or_insert(error);
+            }
         }
-        Ok::<_, Undone>(())
+        failed.map_or(Ok(()), Err)
     });
     match made.await {
         Ok(Ok(())) => Ok(()),
