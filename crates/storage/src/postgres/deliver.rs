@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::HashSet};
 
-use sqlx::{PgConnection, postgres::PgRow};
+use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use tidings_domain::{
     Timestamp,
     delivery::{DeadReason, Delivery},
@@ -51,6 +51,22 @@ pub(super) async fn webhooks_with_pending(
         .collect()
 }
 
+/// First the places, from the index; then how large the bodies are; then the bodies that fit. A place whose event is gone
+/// comes without one.
+const DUE: &str = "WITH picked AS MATERIALIZED (
+         SELECT d.seq, d.id, d.attempts, d.due_at, d.event_seq, d.created_at FROM deliveries d
+         WHERE d.webhook_id = $1 AND d.state = 'pending' AND d.due_at <= $2 AND (d.due_at, d.seq) > ($5, $6)
+             AND EXISTS (SELECT 1 FROM webhooks w WHERE w.id = $1 AND w.disabled_reason IS NULL)
+         ORDER BY d.due_at, d.seq LIMIT $3)
+     SELECT id, event_id, attempts, due_at, checksum, body, seq, (SELECT count(*) FROM picked) AS picked FROM (
+         SELECT p.seq, p.id, e.id AS event_id, p.attempts, p.due_at, e.checksum, e.body,
+             sum(coalesce(octet_length(e.body), 0)) OVER (ORDER BY p.due_at, p.seq)
+                 - coalesce(octet_length(e.body), 0) AS before
+         FROM picked p LEFT JOIN LATERAL (
+             SELECT id, checksum, body FROM events WHERE seq = p.event_seq AND created_at = p.created_at OFFSET 0) e
+             ON true) sized
+     WHERE before < $4 ORDER BY due_at, seq";
+
 pub(super) async fn due(
     shared: &Shared,
     sql: &mut PgConnection,
@@ -61,29 +77,37 @@ pub(super) async fn due(
     let Some(lease) = shared.holdings.lease(Shard::of_webhook(webhook)) else {
         return Ok(Vec::new());
     };
-    // First the places, from the index; then how large the bodies are; then the bodies that fit.
-    let rows = sqlx::query(
-        "WITH picked AS MATERIALIZED (
-             SELECT d.seq, d.id, d.attempts, d.due_at, d.event_seq, d.created_at FROM deliveries d
-             WHERE d.webhook_id = $1 AND d.state = 'pending' AND d.due_at <= $2
-                 AND EXISTS (SELECT 1 FROM webhooks w WHERE w.id = $1 AND w.disabled_reason IS NULL)
-             ORDER BY d.due_at, d.seq LIMIT $3)
-         SELECT id, event_id, attempts, due_at, checksum, body FROM (
-             SELECT p.seq, p.id, e.id AS event_id, p.attempts, p.due_at, e.checksum, e.body,
-                 sum(octet_length(e.body)) OVER (ORDER BY p.due_at, p.seq) - octet_length(e.body) AS before
-             FROM picked p CROSS JOIN LATERAL (
-                 SELECT id, checksum, body FROM events WHERE seq = p.event_seq AND created_at = p.created_at OFFSET 0) e) sized
-         WHERE before < $4 ORDER BY due_at, seq",
-    )
-    .bind(webhook.to_string())
-    .bind(now.as_millis())
-    .bind(i64::from(limit))
-    .bind(ANSWER_BYTES)
-    .fetch_all(sql)
-    .await?;
-    let mut found = Vec::with_capacity(rows.len());
-    for row in &rows {
-        found.extend(row::unless_damaged(read_due(row, webhook, lease))?);
+    let limit = i64::from(limit);
+    let (mut found, mut room, mut bytes) = (Vec::new(), limit, ANSWER_BYTES);
+    let mut after = (i64::MIN, i64::MIN);
+    // Fewer than `limit` means that there are no more: what is damaged must not count, or those behind it would wait.
+    while room > 0 && bytes > 0 {
+        let rows = sqlx::query(DUE)
+            .bind(webhook.to_string())
+            .bind(now.as_millis())
+            .bind(room)
+            .bind(bytes)
+            .bind(after.0)
+            .bind(after.1)
+            .fetch_all(&mut *sql)
+            .await?;
+        let Some(last) = rows.last() else {
+            break;
+        };
+        after = (last.try_get("due_at")?, last.try_get("seq")?);
+        let picked: i64 = last.try_get("picked")?;
+        let all = usize::try_from(picked).is_ok_and(|picked| picked == rows.len());
+        let were_last = all && picked < room;
+        for row in &rows {
+            if let Some(delivery) = row::unless_damaged(read_due(row, webhook, lease))? {
+                room -= 1;
+                bytes = bytes.saturating_sub_unsigned(delivery.body.len() as u64);
+                found.push(delivery);
+            }
+        }
+        if were_last {
+            break;
+        }
     }
     Ok(found)
 }

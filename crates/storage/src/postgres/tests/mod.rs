@@ -24,6 +24,7 @@ use crate::{
 
 mod away;
 mod copying;
+mod damage;
 mod fencing;
 mod nodes;
 mod opening;
