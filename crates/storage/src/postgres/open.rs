@@ -24,7 +24,7 @@ use super::{
     pool::Pool,
     queue::Reading,
     signals::{self, Signals},
-    unlock, upkeep,
+    target, unlock, upkeep,
     writer::Lanes,
 };
 use crate::{
@@ -59,6 +59,15 @@ pub struct PostgresOptions {
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// Only a part of another store is in it yet.
+    #[error(
+        "another store is being copied into the database {database}, or was in part: let `tidings copy` finish, or run \
+         it again with the same source; it goes on where it was"
+    )]
+    CopyUnfinished {
+        /// Which one, without user and password.
+        database: String,
+    },
     /// The database cannot be reached.
     #[error("cannot connect to the database {database}: {detail}")]
     Connect {
@@ -166,6 +175,11 @@ impl PostgresStore {
         let synchronous = database::verify(&mut first).await?;
         migrate::check(&mut first).await?;
         unlock::check(&mut first, &seal).await?;
+        if target::is_unfinished(&mut first).await? {
+            return Err(OpenError::CopyUnfinished {
+                database: options.url.to_string(),
+            });
+        }
         database::close(first).await;
 
         let identity = Identity::new(&options);

@@ -19,6 +19,20 @@ const DAY: i64 = 86_400_000;
 /// Of events, the parts of so many days before the last are made; what is older goes together.
 const DAYS: i64 = 60;
 
+/// Whether a copy into this database is under way, or was cut short.
+pub(super) async fn is_unfinished(sql: &mut PgConnection) -> Result<bool, OpenError> {
+    let begun = is_begun(sql).await;
+    begun.map_err(|error| OpenError::database(&error))
+}
+
+/// A copy drops the table at its end, in the same transaction that makes the store usable.
+async fn is_begun(sql: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let (begun,) = sqlx::query_as("SELECT to_regclass('copy_progress') IS NOT NULL")
+        .fetch_one(sql)
+        .await?;
+    Ok(begun)
+}
+
 /// The store as it is copied into.
 pub(crate) struct Target {
     sql: PgConnection,
@@ -64,11 +78,8 @@ impl Target {
         if nodes > 0 {
             return Err(CopyError::InUse { nodes });
         }
-        let (begun,): (bool,) = sqlx::query_as("SELECT to_regclass('copy_progress') IS NOT NULL")
-            .fetch_one(&mut self.sql)
-            .await
-            .map_err(|error| writing(&error))?;
-        if begun {
+        let begun = is_begun(&mut self.sql).await;
+        if begun.map_err(|error| writing(&error))? {
             return Ok(());
         }
         for table in TABLES {

@@ -9,7 +9,7 @@ use tidings_domain::{
 };
 use tokio::sync::Notify;
 
-use super::{Database, migrate};
+use super::{Database, PostgresStore, migrate};
 use crate::{
     Store,
     contract::{
@@ -17,6 +17,7 @@ use crate::{
         make::{all, key},
     },
     copy::{Copied, Copy, CopyError, Progress, run},
+    postgres::OpenError,
     record::{AfterAttempt, DeliveryFilter, EventFilter, NotificationFilter, Seq},
     sqlite::{SqliteOptions, SqliteStore},
 };
@@ -174,6 +175,13 @@ async fn a_copy_that_was_cut_short_goes_on() {
     }
     // There were no keys.
     assert_eq!(database.sql("SELECT count(*) FROM copy_progress"), "6");
+    // A node would take what is there for all there is, and what it wrote would be in the way of the rest.
+    let refused = PostgresStore::open(database.plain()).await.unwrap_err();
+    assert!(
+        matches!(refused, OpenError::CopyUnfinished { .. }),
+        "{refused}"
+    );
+    assert!(refused.to_string().contains("tidings copy"), "{refused}");
 
     let seen = Arc::new(Mutex::new(Vec::new()));
     let note = Arc::clone(&seen);
@@ -187,6 +195,7 @@ async fn a_copy_that_was_cut_short_goes_on() {
     let seen = seen.lock().unwrap().clone();
     assert!(!seen.iter().any(|table| table == "webhooks"), "{seen:?}");
     assert!(seen.iter().any(|table| table == "events"), "{seen:?}");
+    database.node().await.close().await;
 }
 
 #[tokio::test]
