@@ -4,6 +4,11 @@ use sqlx::{Error, error::DatabaseError};
 
 use crate::StoreError;
 
+/// `data_corrupted`: a page of a table is not what was written.
+const DAMAGED_DATA: &str = "XX001";
+/// `index_corrupted`.
+const DAMAGED_INDEX: &str = "XX002";
+
 /// Why a verb did not do what it was to do.
 #[derive(Debug)]
 pub(super) enum Undone {
@@ -67,6 +72,8 @@ impl Trouble {
             "55P03" | "57014" | "53200" | "53300" => Self::Busy,
             // Read-only: what was the primary is a standby now. Idle in a transaction for too long.
             "25006" | "25P03" => Self::Lost,
+            // A damaged page or index: a new connection reads the same.
+            DAMAGED_DATA | DAMAGED_INDEX => Self::Row,
             _ => match code.get(..2) {
                 // Connection exceptions, operator intervention, system and internal errors, authentication.
                 Some("08" | "57" | "58" | "XX" | "28" | "3D") => Self::Lost,
@@ -84,6 +91,9 @@ pub(super) fn answer(error: &Error) -> StoreError {
         Trouble::Collision | Trouble::Busy => StoreError::Overloaded,
         Trouble::Lost => StoreError::Unavailable { detail },
         Trouble::Row if is_data(error) => StoreError::Poison { detail },
+        Trouble::Row if has_code(error, DAMAGED_DATA) || has_code(error, DAMAGED_INDEX) => {
+            StoreError::Corrupt { detail }
+        }
         // A mistake in our own statements, or a row that is none of ours.
         Trouble::Row => match error {
             Error::ColumnDecode { .. } | Error::Decode(_) => StoreError::Corrupt { detail },
@@ -117,4 +127,71 @@ pub(super) fn is_no_table(error: &Error) -> bool {
 fn has_code(error: &Error, wanted: &str) -> bool {
     let code = error.as_database_error().and_then(DatabaseError::code);
     code.is_some_and(|code| code == wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{borrow::Cow, error, fmt};
+
+    use sqlx::error::ErrorKind;
+
+    use super::*;
+
+    /// What the server says with this SQLSTATE.
+    #[derive(Debug)]
+    struct Said(&'static str);
+
+    impl fmt::Display for Said {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl error::Error for Said {}
+
+    impl DatabaseError for Said {
+        fn message(&self) -> &str {
+            self.0
+        }
+
+        fn code(&self) -> Option<Cow<'_, str>> {
+            Some(self.0.into())
+        }
+
+        fn as_error(&self) -> &(dyn error::Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn as_error_mut(&mut self) -> &mut (dyn error::Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn into_error(self: Box<Self>) -> Box<dyn error::Error + Send + Sync + 'static> {
+            self
+        }
+
+        fn kind(&self) -> ErrorKind {
+            ErrorKind::Other
+        }
+    }
+
+    #[test]
+    fn damage_is_no_lost_connection() {
+        for (code, trouble) in [
+            ("XX000", Trouble::Lost),
+            (DAMAGED_DATA, Trouble::Row),
+            (DAMAGED_INDEX, Trouble::Row),
+            ("57P01", Trouble::Lost),
+            ("23505", Trouble::Row),
+        ] {
+            let error = Error::Database(Box::new(Said(code)));
+            assert_eq!(Trouble::of(&error), trouble, "{code}");
+            let damaged = matches!(answer(&error), StoreError::Corrupt { .. });
+            assert_eq!(
+                damaged,
+                code == DAMAGED_DATA || code == DAMAGED_INDEX,
+                "{code}"
+            );
+        }
+    }
 }
