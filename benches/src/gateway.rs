@@ -48,17 +48,6 @@ impl Gateway {
             None => tempfile::tempdir()?,
         };
         let data_dir = folder.path().join("data");
-        let loopback = r#"["127.0.0.0/8"]"#.to_owned();
-        let mut variables = vec![
-            ("TIDINGS__EGRESS__ALLOW", loopback.clone()),
-            ("TIDINGS__EGRESS__ALLOW_GRAPH", loopback),
-            ("TIDINGS__LOG__LEVEL", "warn".to_owned()),
-        ];
-        variables.extend(
-            environment
-                .iter()
-                .map(|(name, value)| (*name, (*value).to_owned())),
-        );
         let emulator = Process::start(
             &settings.tidings,
             &["emulator", "--listen", "127.0.0.1:0", "--json"],
@@ -66,7 +55,7 @@ impl Gateway {
         )
         .await?;
         let data = data_dir.to_str().context("a folder with a readable name")?;
-        let (nodes, api_key) = Nodes::start(settings, data, variables).await?;
+        let (nodes, api_key) = Nodes::start(settings, data, variables(environment)).await?;
         let clock = Arc::new(SystemClock::new());
         let policy = AddressPolicy::new(vec!["127.0.0.0/8".parse()?]);
         let client = Egress::new(policy, Arc::clone(&clock) as Arc<dyn Clock>)?;
@@ -367,11 +356,50 @@ impl Gateway {
             .parse()?)
     }
 
+    /// Where its SQLite store is.
+    pub(crate) fn data_dir(&self) -> std::path::PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Kills the gateways. Their store and the emulator stay.
+    pub(crate) async fn kill(&mut self) -> anyhow::Result<()> {
+        std::mem::take(&mut self.nodes).kill().await
+    }
+
+    /// Starts a gateway on the store of one that was killed.
+    pub(crate) async fn start_again(
+        &mut self,
+        settings: &Settings,
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<()> {
+        let data_dir = self.data_dir();
+        let data = data_dir.to_str().context("a folder with a readable name")?;
+        (self.nodes, self.api_key) = Nodes::start(settings, data, variables(environment)).await?;
+        self.addresses = self.nodes.addresses()?;
+        Ok(())
+    }
+
     /// Ends both.
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
         self.nodes.kill().await?;
         self.emulator.kill().await
     }
+}
+
+/// The variables that a gateway on this machine needs, and others.
+fn variables<'a>(others: &[(&'a str, &str)]) -> Vec<(&'a str, String)> {
+    let loopback = r#"["127.0.0.0/8"]"#.to_owned();
+    let mut variables = vec![
+        ("TIDINGS__EGRESS__ALLOW", loopback.clone()),
+        ("TIDINGS__EGRESS__ALLOW_GRAPH", loopback),
+        ("TIDINGS__LOG__LEVEL", "warn".to_owned()),
+    ];
+    variables.extend(
+        others
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned())),
+    );
+    variables
 }
 
 fn text<'a>(value: &'a Value, name: &str) -> anyhow::Result<&'a str> {

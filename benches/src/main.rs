@@ -15,6 +15,7 @@ mod nodes;
 mod process;
 mod quantiles;
 mod report;
+mod scale;
 mod sink;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -40,6 +41,13 @@ enum Bench {
     Deliver(Settings),
     /// From Graph's POST to a signed delivery, beside a pipeline without a store.
     E2e(Settings),
+    /// What size costs: many subscriptions, a long backlog, many rows; and how soon a killed gateway delivers again.
+    Scale {
+        #[command(flatten)]
+        settings: Settings,
+        #[command(flatten)]
+        scale: scale::Scale,
+    },
     /// The baseline of `ingest`, as a process of its own.
     #[command(hide = true)]
     BareServer,
@@ -114,6 +122,7 @@ async fn main() -> anyhow::Result<()> {
         Bench::Ingest(settings) => ingest::run(&settings).await,
         Bench::Deliver(settings) => deliver::run(&settings).await,
         Bench::E2e(settings) => e2e::run(&settings).await,
+        Bench::Scale { settings, scale } => scale::run(&settings, &scale).await,
         Bench::BareServer => bare::server().await,
         Bench::BarePipeline { sink } => bare::pipeline(sink).await,
         Bench::BareClient {

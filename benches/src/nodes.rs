@@ -7,7 +7,7 @@ use anyhow::Context;
 use crate::{Settings, Store, database::Database, process::Process, quantiles::median};
 
 /// Running gateways, and the database they share.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Nodes {
     processes: Vec<Process>,
     database: Option<Database>,
