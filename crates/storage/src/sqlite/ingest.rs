@@ -60,11 +60,13 @@ pub(super) fn count_rejected(tx: &Tx<'_>, integration: IntegrationId, keep: u32)
     if surplus <= 0 {
         return Ok(());
     }
+    // Never the newest row of all, whose place would be given again.
     let removed = tx
         .sql
         .prepare_cached(
             "DELETE FROM notifications WHERE seq IN (SELECT seq FROM notifications
                  WHERE integration_id = ? AND verdict <> 'accepted' AND verdict <> 'duplicate' AND verdict <> 'held'
+                     AND seq < (SELECT max(seq) FROM notifications)
                  ORDER BY seq LIMIT ?)",
         )?
         .execute((integration.to_bytes(), surplus))?;

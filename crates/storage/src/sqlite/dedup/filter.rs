@@ -1,9 +1,9 @@
-//! Says of most keys that they are not in the sorted table, without a look into it.
+//! Says of most keys that they are in no run, without a look into one.
 
 use crate::record::DedupKey;
 
-/// How many blocks of 512 bits there are: 8 MiB. With four million keys in the table, one look in two thousand is made
-/// in vain; with sixteen million, one in six.
+/// How many blocks of 512 bits there are: 8 MiB. With four million keys in runs, one look in two thousand is made in
+/// vain; with sixteen million, one in six.
 const BLOCKS: usize = 1 << 17;
 
 /// How many bits of its block a key sets.

@@ -24,6 +24,7 @@ use crate::{
 
 mod damage;
 mod files;
+mod places;
 mod pressure;
 
 /// A folder that goes with the test.

@@ -29,7 +29,7 @@ const SLICE_PAUSE: Duration = Duration::from_millis(100);
 /// commits are still those of callers.
 const SORT_PAUSE: Duration = Duration::from_millis(25);
 
-/// How often the table of dedup keys is walked through for old ones.
+/// How often the runs of dedup keys are walked through: old ones go, and the filter forgets them.
 const WALK_EVERY: Duration = Duration::from_hours(6);
 
 /// How long dedup keys are kept: twice what is promised.
