@@ -53,8 +53,26 @@ impl Node {
             cannot(&format!("listen at {listen}"), &error)
                 .hint("is another program there? `--listen` chooses another address")
         })?;
+        let opened = store::open(&config, clock, entropy).await?;
+        let store = Arc::clone(&opened.store);
+        let started = Self::start_on(opened, config, listener, clock, entropy).await;
+        if started.is_err() {
+            // Other nodes would leave a share of the work to this one until its lease ran out.
+            store.close().await;
+        }
+        started
+    }
+
+    /// Starts what works on an open store. If that fails, nothing of it runs; the store stays open.
+    async fn start_on(
+        opened: Opened,
+        config: Config,
+        listener: TcpListener,
+        clock: &Arc<dyn Clock>,
+        entropy: &Arc<dyn Entropy>,
+    ) -> Result<Self, Failure> {
+        let Opened { store, data_dir } = opened;
         let address = listener.local_addr()?;
-        let Opened { store, data_dir } = store::open(&config, clock, entropy).await?;
         let egress = |allow: &[ipnet::IpNet]| {
             Egress::new(AddressPolicy::new(allow.to_vec()), Arc::clone(clock))
                 .map_err(|error| cannot("make an HTTP client", &error))
@@ -75,19 +93,28 @@ impl Node {
                 .manage
                 .first_start(folder)
                 .await
-                .map_err(|error| cannot("prepare the data folder", &error))?,
-            None => oldest_environment(&*store).await?,
+                .map_err(|error| cannot("prepare the data folder", &error)),
+            None => oldest_environment(&*store).await,
+        };
+        let environment = match environment {
+            Ok(environment) => environment.id,
+            Err(failure) => {
+                gateway.stop().await;
+                return Err(failure);
+            }
         };
         tidings_server::start(&gateway, listener);
         let node = Self {
             address,
-            environment: environment.id,
+            environment,
             data_dir,
             store,
             gateway,
         };
-        node.write_address()
-            .map_err(|error| cannot("write to the data folder", &error))?;
+        if let Err(error) = node.write_address() {
+            node.gateway.stop().await;
+            return Err(cannot("write to the data folder", &error));
+        }
         Ok(node)
     }
 
