@@ -173,8 +173,12 @@ async fn a_copy_that_was_cut_short_goes_on() {
         () = reached.notified() => {}
         done = cut_short => panic!("it is to be cut short: {done:?}"),
     }
-    // There were no keys.
-    assert_eq!(database.sql("SELECT count(*) FROM copy_progress"), "6");
+    // There were no keys; what was on its way when the copy was dropped may have arrived.
+    let begun: u32 = database
+        .sql("SELECT count(*) FROM copy_progress")
+        .parse()
+        .unwrap();
+    assert!((6..=7).contains(&begun), "{begun}");
     // A node would take what is there for all there is, and what it wrote would be in the way of the rest.
     let refused = PostgresStore::open(database.plain()).await.unwrap_err();
     assert!(
