@@ -27,7 +27,7 @@ use tidings_storage::{
 use crate::{
     Settings,
     gateway::Gateway,
-    load::{Numbers, closed, open},
+    load::{Numbers, closed},
     report::Report,
     sink::Sink,
 };
@@ -219,8 +219,6 @@ async fn redelivery(
             ("twice", twice),
         ],
     );
-    // And that it goes on as before.
-    open(clock, &target, &numbers, 8, Duration::from_secs(1), 50.0).await?;
     gateway.stop().await
 }
 
