@@ -183,7 +183,7 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// Fewer than `limit` where items are large; none only if there is none.
     ///
     /// Where several write at the same time, a place up to `after` may be committed only now: it comes too, with the
-    /// next call, once or more often. Ignore those that are known. After [`Signal::Shards`](crate::Signal::Shards)
+    /// next call, once or more often. Ignore those that are known. After [`Signal::Shards`]
     /// begin again from the first place.
     async fn queued_notifications(
         &self,
