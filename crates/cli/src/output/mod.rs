@@ -1,7 +1,7 @@
 //! The one place that writes to the terminal.
 //!
 //! Results go to standard output, everything else to standard error. Colours reach only a terminal that wants them
-//! (`NO_COLOR` and pipes are seen to by `anstream`). What servers and strangers sent goes through [`printable`] first.
+//! (`NO_COLOR` and pipes are seen to by `anstream`). What servers and strangers sent goes through [`printable()`] first.
 
 use std::io::{self, IsTerminal, Write};
 
