@@ -44,10 +44,9 @@ pub(crate) async fn note(
             ConnectionState::Active
         }
     };
-    if let Err(error) = store.set_connection_state(connection.id, state).await {
+    let set = store.set_connection_state(connection.id, state);
+    let change = Change::Connection(connection.id);
+    if let Err(error) = directory.change(change, set).await {
         tracing::warn!(connection.id = %connection.id, %error, "the state of a connection could not be recorded");
-        return;
     }
-    // The directory repeats a refresh that fails.
-    let _ = directory.refresh(Change::Connection(connection.id)).await;
 }

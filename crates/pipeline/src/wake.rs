@@ -22,9 +22,25 @@ impl Wake {
         self.0.notify_one();
     }
 
+    /// Wakes when what this gives is dropped: also when whoever holds it is given up half-way.
+    #[must_use]
+    pub const fn at_the_end(&self) -> WakeOnDrop<'_> {
+        WakeOnDrop(self)
+    }
+
     /// Waits until somebody has called [`Wake::wake`] since the last wait ended.
     pub async fn wait(&self) {
         self.0.notified().await;
+    }
+}
+
+/// Wakes when it goes, however that comes about.
+#[derive(Debug)]
+pub struct WakeOnDrop<'a>(&'a Wake);
+
+impl Drop for WakeOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.wake();
     }
 }
 

@@ -2,7 +2,8 @@
 
 use tidings_domain::shard::Shard;
 
-/// What a verb of the store failed with. None of its changes hold then.
+/// What a verb of the store failed with. None of its changes hold then, except that `Unavailable` leaves it open: see
+/// [`StoreError::is_in_doubt`].
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// Something with the same name or key exists already.
@@ -44,7 +45,8 @@ pub enum StoreError {
         /// What the database said.
         detail: String,
     },
-    /// Reading or writing failed: an I/O error, a closed store.
+    /// Reading or writing failed: an I/O error, a closed store, an answer that did not come in time. What was to be
+    /// written may be there all the same.
     #[error("the store is unavailable: {detail}")]
     Unavailable {
         /// What failed.
@@ -59,5 +61,10 @@ impl StoreError {
             self,
             Self::Full | Self::Overloaded | Self::Unavailable { .. }
         )
+    }
+
+    /// Whether what was to be written may have been committed, or may yet be: the commit was asked for and not answered.
+    pub const fn is_in_doubt(&self) -> bool {
+        matches!(self, Self::Unavailable { .. })
     }
 }

@@ -1,11 +1,11 @@
 //! What is configured, in memory: every look-up of the hot paths without the store.
 //!
-//! It is an image of the store's rows, loaded at the start. Whoever changes a row calls [`Directory::refresh`] after
-//! the commit, which reads the row again, and so does [`crate::signals`] after a change by another node; should that
-//! fail, [`Directory::run`] repeats it until it works.
+//! It is an image of the store's rows, loaded at the start. Whoever changes a row does it in [`Directory::change`], which
+//! reads the row again after the commit; [`crate::signals`] calls [`Directory::refresh`] after a change by another node.
+//! Should that fail, or should nobody know whether there was a commit, [`Directory::run`] sees to it.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
     time::Duration,
 };
@@ -29,13 +29,18 @@ use uuid::Uuid;
 use crate::wake::Wake;
 
 mod entry;
+mod owed;
 mod tables;
 
 pub use entry::{GraphId, SubscriptionEntry};
+use owed::Owed;
 pub use tables::Tables;
 
 /// How long a row that could not be read again waits for the next try.
 const RETRY: Duration = Duration::from_secs(1);
+/// How often a row is read again when nobody knows whether a change of it was committed: with [`RETRY`] between two
+/// reads longer than a store goes on with a statement that nobody waits for any more, which is 5 s.
+const LOOKS: u32 = 8;
 
 /// The image of what is configured. Share it in an [`Arc`].
 #[derive(Debug)]
@@ -48,10 +53,11 @@ pub struct Directory {
     stale_wake: Wake,
 }
 
-/// What has changed and could not be read again yet.
+/// What has changed, or may have, and is to be read again.
 #[derive(Debug, Default)]
 struct Stale {
-    rows: HashSet<Change>,
+    /// How often each is to be read yet.
+    rows: HashMap<Change, u32>,
     everything: bool,
 }
 
@@ -138,22 +144,47 @@ impl Directory {
             .collect()
     }
 
+    /// Changes a row by `write`, and reads it again.
+    ///
+    /// Where it stays open whether the change was committed, because the store did not say so or because whoever asked
+    /// has gone away half-way, [`Directory::run`] reads the row until that must have been decided. So no change that is
+    /// on disk goes unnoticed here.
+    pub async fn change<T>(
+        &self,
+        change: Change,
+        write: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let mut owed = Owed::new(self, change, LOOKS);
+        match write.await {
+            Ok(written) => {
+                // It is on disk: that it cannot be read again yet need not trouble whoever changed it.
+                let _ = self.refresh(change).await;
+                owed.settle();
+                Ok(written)
+            }
+            Err(error) => {
+                if !error.is_in_doubt() {
+                    owed.settle();
+                }
+                Err(error)
+            }
+        }
+    }
+
     /// Reads a row again after it was changed.
     ///
     /// The change is on disk already. So a failure here is repeated by [`Directory::run`], and whoever made the change
     /// need not do anything about it.
     pub async fn refresh(&self, change: Change) -> Result<(), StoreError> {
         let _one_at_a_time = self.refreshing.lock().await;
+        // Taken before the read: what is found to be stale during it stays so.
+        let looks = self.stale().rows.remove(&change).unwrap_or(1);
+        let mut owed = Owed::new(self, change, looks);
         let read = self.read_again(change).await;
-        let mut stale = self.stale();
         match &read {
-            Ok(()) => {
-                stale.rows.remove(&change);
-            }
+            Ok(()) => owed.looked(),
             Err(error) => {
                 tracing::warn!(?change, %error, "a changed row cannot be read again yet: it is tried until it can");
-                stale.rows.insert(change);
-                self.stale_wake.wake();
             }
         }
         read
@@ -164,11 +195,9 @@ impl Directory {
     pub async fn reload(&self) -> Result<(), StoreError> {
         let _one_at_a_time = self.refreshing.lock().await;
         let read = read_everything(&*self.store).await;
-        let mut stale = self.stale();
-        stale.everything = read.is_err();
+        self.stale().everything = read.is_err();
         match read {
             Ok(mut tables) => {
-                stale.rows.clear();
                 // What there was is taken apart after the look-ups have gone on.
                 self.write(|old| std::mem::swap(old, &mut tables));
                 Ok(())
@@ -181,7 +210,7 @@ impl Directory {
         }
     }
 
-    /// Repeats what failed, until `stop`, and tells `after` of each change that is known then; of `None` where
+    /// Reads what is stale, until `stop`, and tells `after` of each change that is known then; of `None` where
     /// everything may be another.
     pub async fn run(
         &self,
@@ -190,9 +219,9 @@ impl Directory {
         after: impl Fn(Option<Change>) + Send + Sync,
     ) {
         loop {
-            let failed = self.repeat(&after).await;
+            self.repeat(&after).await;
             let next = async {
-                if !failed {
+                if !self.is_stale() {
                     self.stale_wake.wait().await;
                 }
                 // Whatever made the read fail is likely to last a moment.
@@ -205,24 +234,37 @@ impl Directory {
         }
     }
 
-    /// Repeats what failed; whether any of it failed again.
-    async fn repeat(&self, after: &(impl Fn(Option<Change>) + Sync)) -> bool {
+    /// Reads once what is stale.
+    async fn repeat(&self, after: &(impl Fn(Option<Change>) + Sync)) {
         if self.stale().everything {
-            let failed = self.reload().await.is_err();
-            if !failed {
+            if self.reload().await.is_ok() {
                 after(None);
             }
-            return failed;
+            return;
         }
-        let rows: Vec<Change> = self.stale().rows.iter().copied().collect();
-        let mut failed = false;
+        let rows: Vec<Change> = self.stale().rows.keys().copied().collect();
         for change in rows {
             match self.refresh(change).await {
                 Ok(()) => after(Some(change)),
-                Err(_) => failed = true,
+                // The others would only wait for the same.
+                Err(error) if error.is_transient() => return,
+                Err(_) => {}
             }
         }
-        failed
+    }
+
+    fn is_stale(&self) -> bool {
+        let stale = self.stale();
+        stale.everything || !stale.rows.is_empty()
+    }
+
+    /// Has [`Directory::run`] read a row at least so often.
+    fn owe(&self, change: Change, looks: u32) {
+        let mut stale = self.stale();
+        let owed = stale.rows.entry(change).or_default();
+        *owed = looks.max(*owed);
+        drop(stale);
+        self.stale_wake.wake();
     }
 
     fn stale(&self) -> MutexGuard<'_, Stale> {

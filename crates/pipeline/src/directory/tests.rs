@@ -231,3 +231,47 @@ async fn integrations_and_connections_are_found_by_key_and_tenant() {
         .unwrap();
     assert!(directory.integration_by_id(world.integration).is_none());
 }
+
+#[tokio::test]
+async fn a_row_in_doubt_is_read_until_it_must_have_been_decided_and_no_longer() {
+    let world = world().await;
+    let (directory, stop) = (&world.directory, CancellationToken::new());
+    let made = webhook(&world, &["event.created"], Vec::new());
+    let id = made.id;
+    let lost = async {
+        let detail = "the answer was lost".to_owned();
+        Err::<(), _>(StoreError::Unavailable { detail })
+    };
+    assert!(directory.change(Change::Webhook(id), lost).await.is_err());
+    let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let after = move |_| told.send(()).unwrap();
+    let looks = async {
+        heard.recv().await.unwrap();
+        assert!(directory.webhook(id).is_none());
+        // The commit comes only now.
+        world.store.create_webhook(made).await.unwrap();
+        for _ in 1..LOOKS {
+            world.pass(RETRY, || true).await;
+            heard.recv().await.unwrap();
+        }
+        assert!(directory.webhook(id).is_some());
+        assert!(!directory.is_stale());
+    };
+    tokio::select! {
+        () = directory.run(&world.clock, &stop, after) => unreachable!(),
+        () = looks => {}
+    }
+}
+
+#[tokio::test]
+async fn what_the_store_refused_is_not_read_again() {
+    let world = world().await;
+    let id = world.ids.next();
+    let refused = async {
+        let what = "a webhook".to_owned();
+        Err::<(), _>(StoreError::Missing { what })
+    };
+    let change = Change::Webhook(id);
+    assert!(world.directory.change(change, refused).await.is_err());
+    assert!(!world.directory.is_stale());
+}

@@ -274,18 +274,24 @@ async fn finish(
         .collect();
     let count = events.len() as u64;
     match parts.store.finish_notification(seq, lease, events).await {
-        Ok(true) => {
-            parts.metrics.events(count);
+        Ok(new) => {
+            if new {
+                parts.metrics.events(count);
+            }
+            // What is not new may have been stored by a turn that did not hear of it.
             parts.deliver.webhooks(webhooks);
             finished(graph)
         }
-        Ok(false) => finished(graph),
         Err(StoreError::Fenced { .. }) => {
             parts.fence.refuse(lease, Stage::Enrich);
             lost(graph)
         }
         Err(error) => {
             let now = parts.clock.now();
+            if error.is_in_doubt() {
+                // If it is stored after all, the next turn finds nothing in the queue, and nobody to tell of it.
+                parts.deliver.webhooks(webhooks);
+            }
             if error.is_transient() {
                 tracing::debug!(seq = seq.0, %error, "an event could not be stored: it is tried again");
                 return again(graph, now + STORE_PAUSE);

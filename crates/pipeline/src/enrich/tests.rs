@@ -29,6 +29,7 @@ use crate::{
     testing::{Graph, Reply, Seen, TENANT, World, reply},
 };
 
+mod doubt;
 mod events;
 mod nodes;
 mod order;
@@ -95,20 +96,7 @@ impl Stage {
     async fn at(graph: Graph) -> Self {
         let world = World::new(&graph.url).await;
         let wake = Wake::new();
-        let enrich = Enrich::new(EnrichParts {
-            store: Arc::clone(&world.store),
-            directory: Arc::clone(&world.directory),
-            graph: world.graph.clone(),
-            clock: Arc::new(world.clock.clone()),
-            entropy: Arc::clone(&world.entropy),
-            ids: Arc::clone(&world.ids),
-            metrics: world.metrics.enrich.clone(),
-            config: world.config.enrich.clone(),
-            wake: wake.clone(),
-            deliver: Hint::new(),
-            fence: Fence::new(world.store.holdings(), world.metrics.nodes.clone()),
-            shards: Wake::new(),
-        });
+        let enrich = enrich(&world, Arc::clone(&world.store), &wake, Hint::new());
         Self {
             world,
             graph,
@@ -219,6 +207,24 @@ impl Stage {
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// The stage over the world, with its queue in `store`.
+fn enrich(world: &World, store: Arc<dyn Store>, wake: &Wake, deliver: Hint) -> Enrich {
+    Enrich::new(EnrichParts {
+        store,
+        directory: Arc::clone(&world.directory),
+        graph: world.graph.clone(),
+        clock: Arc::new(world.clock.clone()),
+        entropy: Arc::clone(&world.entropy),
+        ids: Arc::clone(&world.ids),
+        metrics: world.metrics.enrich.clone(),
+        config: world.config.enrich.clone(),
+        wake: wake.clone(),
+        deliver,
+        fence: Fence::new(world.store.holdings(), world.metrics.nodes.clone()),
+        shards: Wake::new(),
+    })
 }
 
 fn object(id: &str, etag: &str) -> Reply {

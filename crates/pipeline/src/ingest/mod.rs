@@ -255,7 +255,7 @@ impl Ingest {
             // Where it is all for other nodes, the store tells them.
             let held = self.holdings.shards();
             let ours = accepted.iter().any(|new| held.contains(new.shard));
-            let _wakes_at_the_end = ours.then(|| WakeOnDrop(&self.enrich));
+            let _wakes_at_the_end = ours.then(|| self.enrich.at_the_end());
             let commit = self.store.record_notifications(accepted);
             let given = within(&*self.clock, COMMIT_WAIT, commit)
                 .await
@@ -319,15 +319,6 @@ impl Ingest {
             etag: None,
             item: Bytes::new(),
         }
-    }
-}
-
-/// Wakes when it goes, however that comes about.
-struct WakeOnDrop<'a>(&'a Wake);
-
-impl Drop for WakeOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.wake();
     }
 }
 

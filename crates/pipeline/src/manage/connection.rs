@@ -71,16 +71,17 @@ impl Manage {
             state: ConnectionState::Active,
             created_at: self.clock.now(),
         };
-        self.store.create_connection(connection.clone()).await?;
-        self.refresh(Change::Connection(connection.id)).await;
+        let create = self.store.create_connection(connection.clone());
+        let change = Change::Connection(connection.id);
+        self.directory.change(change, create).await?;
         Ok(connection)
     }
 
     /// Removes a connection without subscriptions; `false` if there is none.
     pub async fn disconnect(&self, id: ConnectionId) -> Result<bool, ManageError> {
-        let deleted = self.store.delete_connection(id).await?;
-        self.refresh(Change::Connection(id)).await;
-        Ok(deleted)
+        let delete = self.store.delete_connection(id);
+        let change = Change::Connection(id);
+        Ok(self.directory.change(change, delete).await?)
     }
 
     fn not_yet_connected(

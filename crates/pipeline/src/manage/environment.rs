@@ -12,16 +12,17 @@ impl Manage {
     /// Makes an environment with this name: 1 to 64 characters, unique.
     pub async fn create_environment(&self, name: &str) -> Result<Environment, ManageError> {
         let environment = made(name, &self.ids, self.clock.now())?;
-        self.store.create_environment(environment.clone()).await?;
-        self.refresh(Change::Environment(environment.id)).await;
+        let create = self.store.create_environment(environment.clone());
+        let change = Change::Environment(environment.id);
+        self.directory.change(change, create).await?;
         Ok(environment)
     }
 
     /// Removes an environment without integrations and webhooks; `false` if there is none.
     pub async fn delete_environment(&self, id: EnvironmentId) -> Result<bool, ManageError> {
-        let deleted = self.store.delete_environment(id).await?;
-        self.refresh(Change::Environment(id)).await;
-        Ok(deleted)
+        let delete = self.store.delete_environment(id);
+        let change = Change::Environment(id);
+        Ok(self.directory.change(change, delete).await?)
     }
 }
 

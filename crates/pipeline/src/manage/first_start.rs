@@ -85,7 +85,9 @@ impl Manage {
         };
         let environment =
             prepare(&*self.store, &self.ids, &*self.clock, &*self.entropy, keep).await?;
-        self.refresh(Change::Environment(environment.id)).await;
+        // It is on disk; the directory repeats a refresh that fails.
+        let change = Change::Environment(environment.id);
+        let _ = self.directory.refresh(change).await;
         Ok(environment)
     }
 }

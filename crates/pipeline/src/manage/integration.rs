@@ -58,16 +58,17 @@ impl Manage {
             )?,
             created_at: self.clock.now(),
         };
-        self.store.create_integration(integration.clone()).await?;
-        self.refresh(Change::Integration(integration.id)).await;
+        let create = self.store.create_integration(integration.clone());
+        let change = Change::Integration(integration.id);
+        self.directory.change(change, create).await?;
         Ok(integration)
     }
 
     /// Removes an integration without connections; `false` if there is none.
     pub async fn delete_integration(&self, id: IntegrationId) -> Result<bool, ManageError> {
-        let deleted = self.store.delete_integration(id).await?;
-        self.refresh(Change::Integration(id)).await;
-        Ok(deleted)
+        let delete = self.store.delete_integration(id);
+        let change = Change::Integration(id);
+        Ok(self.directory.change(change, delete).await?)
     }
 
     /// The URL that Graph is to send the notifications of `integration` to.

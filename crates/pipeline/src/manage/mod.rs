@@ -1,6 +1,6 @@
 //! What the management API's verbs do beyond a row in the store: the rules about what people configure.
 //!
-//! One file a noun. Every verb commits first and then refreshes the [`Directory`], so that what was answered holds.
+//! One file a noun. Every verb changes rows through the [`Directory`], so that what was answered holds.
 
 use std::sync::Arc;
 
@@ -9,10 +9,7 @@ use tidings_graph::{CallError, GraphClient};
 use tidings_storage::{Store, StoreError};
 use url::Url;
 
-use crate::{
-    directory::{Change, Directory},
-    wake::Wake,
-};
+use crate::{directory::Directory, wake::Wake};
 
 pub mod address;
 pub mod connection;
@@ -137,12 +134,6 @@ impl Manage {
             deliver,
             keys: KeyCache::default(),
         }
-    }
-
-    /// Makes a change visible. It is on disk already, so that a failure to read it again is the directory's to repeat,
-    /// not the caller's to hear of.
-    async fn refresh(&self, change: Change) {
-        let _ = self.directory.refresh(change).await;
     }
 }
 

@@ -9,6 +9,8 @@ use uuid::Uuid;
 use super::*;
 use crate::testing::{Graph, TENANT, World, reply};
 
+mod doubt;
+
 struct Desk {
     world: World,
     manage: Manage,
@@ -39,17 +41,7 @@ impl Desk {
         let mut egress = world.config.egress.clone();
         egress.allow_graph = vec!["127.0.0.0/8".parse().unwrap()];
         let deliver = Wake::new();
-        let manage = Manage::new(ManageParts {
-            store: Arc::clone(&world.store),
-            directory: Arc::clone(&world.directory),
-            graph: world.graph.clone(),
-            clock: Arc::new(world.clock.clone()),
-            entropy: Arc::clone(&world.entropy),
-            ids: Arc::clone(&world.ids),
-            egress,
-            public_url: "https://tidings.example".parse().unwrap(),
-            deliver: deliver.clone(),
-        });
+        let manage = manage(&world, Arc::clone(&world.store), egress, &deliver);
         Self {
             world,
             manage,
@@ -92,6 +84,21 @@ impl Desk {
             graph_url: None,
         }
     }
+}
+
+/// The verbs over the world, with its rows in `store`.
+fn manage(world: &World, store: Arc<dyn Store>, egress: EgressConfig, deliver: &Wake) -> Manage {
+    Manage::new(ManageParts {
+        store,
+        directory: Arc::clone(&world.directory),
+        graph: world.graph.clone(),
+        clock: Arc::new(world.clock.clone()),
+        entropy: Arc::clone(&world.entropy),
+        ids: Arc::clone(&world.ids),
+        egress,
+        public_url: "https://tidings.example".parse().unwrap(),
+        deliver: deliver.clone(),
+    })
 }
 
 /// Which member is refused.

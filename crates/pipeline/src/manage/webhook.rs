@@ -62,8 +62,9 @@ impl Manage {
             failing_since: None,
             created_at: self.clock.now(),
         };
-        self.store.create_webhook(webhook.clone()).await?;
-        self.refresh(Change::Webhook(webhook.id)).await;
+        let create = self.store.create_webhook(webhook.clone());
+        let change = Change::Webhook(webhook.id);
+        self.directory.change(change, create).await?;
         Ok(webhook)
     }
 
@@ -102,17 +103,16 @@ impl Manage {
                 }
             }),
         };
-        let webhook = self.store.change_webhook(id, change).await?;
-        self.refresh(Change::Webhook(id)).await;
-        self.deliver.wake();
-        Ok(webhook)
+        let _deliver = self.deliver.at_the_end();
+        let change = self.store.change_webhook(id, change);
+        Ok(self.directory.change(Change::Webhook(id), change).await?)
     }
 
     /// Removes a webhook with its deliveries that have not arrived; `false` if there is none.
     pub async fn delete_webhook(&self, id: WebhookId) -> Result<bool, ManageError> {
-        let deleted = self.store.delete_webhook(id).await?;
-        self.refresh(Change::Webhook(id)).await;
-        Ok(deleted)
+        let delete = self.store.delete_webhook(id);
+        let change = Change::Webhook(id);
+        Ok(self.directory.change(change, delete).await?)
     }
 
     fn webhook_url(&self, text: &str) -> Result<WebhookUrl, ManageError> {

@@ -161,14 +161,12 @@ impl Subscribe {
             created_at: now,
             renewed_at: None,
         };
-        parts
-            .store
-            .create_subscription(subscription.clone(), shard)
-            .await?;
         // Notifications may come before Graph's answer to the call that follows.
-        self.refresh(subscription.id).await;
+        let create = parts.store.create_subscription(subscription.clone(), shard);
+        let change = Change::Subscription(subscription.id);
+        parts.directory.change(change, create).await?;
         let asked = if parts.fence.holds(shard) {
-            let _hint = WakeAtEnd(&parts.wake);
+            let _hint = parts.wake.at_the_end();
             self.act(subscription.id).await?
         } else {
             self.served_elsewhere(subscription.id).await?
@@ -184,7 +182,7 @@ impl Subscribe {
             return Ok(false);
         };
         if self.is_ours(&subscription).await? {
-            let _hint = WakeAtEnd(&parts.wake);
+            let _hint = parts.wake.at_the_end();
             self.act(id).await?;
         } else {
             self.removed_elsewhere(id).await?;
@@ -323,13 +321,14 @@ impl Subscribe {
         }
         let _counted = InFlight::begin(&self.parts.metrics.in_flight);
         let done = act::act(&self.parts, &row).await;
-        match done {
-            act::Done::Changed(update) => self.record(update, lease).await?,
-            act::Done::Removed => {
-                self.parts.store.delete_subscription(id).await?;
+        let write = async {
+            match done {
+                act::Done::Changed(update) => self.record(update, lease).await,
+                act::Done::Removed => self.parts.store.delete_subscription(id).await.map(|_| ()),
             }
-        }
-        self.refresh(id).await;
+        };
+        let change = Change::Subscription(id);
+        self.parts.directory.change(change, write).await?;
         self.parts.store.subscription(id).await
     }
 
@@ -366,15 +365,6 @@ impl Subscribe {
         let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
         locks.retain(|_, lock| Arc::strong_count(lock) > 1);
         Arc::clone(locks.entry(id).or_default())
-    }
-}
-
-/// Wakes the loop when it is dropped: also when whoever asked has gone away half-way, and the loop has to go on.
-struct WakeAtEnd<'a>(&'a Wake);
-
-impl Drop for WakeAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.wake();
     }
 }
 

@@ -329,6 +329,8 @@ store_over! {
         }
     }
     passed {
+        redeliver(id: DeliveryId, now: Timestamp) -> Done<Option<Delivery>>;
+        change_webhook(id: WebhookId, change: WebhookChange) -> Done<Option<Webhook>>;
         next_due_subscription() -> Done<Option<Timestamp>>;
     }
 }

@@ -58,14 +58,12 @@ macro_rules! store_over {
             delete_subscription(id: SubscriptionId) -> Done<bool>;
             create_webhook(webhook: Webhook) -> Done<()>;
             webhooks(environment: Option<EnvironmentId>, page: Page) -> Done<Listing<Webhook>>;
-            change_webhook(id: WebhookId, change: WebhookChange) -> Done<Option<Webhook>>;
             delete_webhook(id: WebhookId) -> Done<bool>;
             create_key(key: NewApiKey) -> Done<()>;
             key_by_hash(hash: [u8; 32]) -> Done<Option<ApiKey>>;
             keys(environment: Option<EnvironmentId>, page: Page) -> Done<Listing<ApiKey>>;
             delete_key(id: KeyId) -> Done<bool>;
             record_rejected(notifications: Vec<Notification>) -> Done<()>;
-            redeliver(id: DeliveryId, now: Timestamp) -> Done<Option<Delivery>>;
             notification(id: NotificationId) -> Done<Option<Notification>>;
             notifications(filter: NotificationFilter, page: Page) -> Done<Listing<Notification>>;
             event(id: EventId) -> Done<Option<Event>>;

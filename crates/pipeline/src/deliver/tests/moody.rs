@@ -100,6 +100,8 @@ store_over! {
         }
     }
     passed {
+        redeliver(id: DeliveryId, now: Timestamp) -> Done<Option<Delivery>>;
+        change_webhook(id: WebhookId, change: WebhookChange) -> Done<Option<Webhook>>;
         webhook(id: WebhookId) -> Done<Option<Webhook>>;
         record_notifications(notifications: Vec<NewNotification>) -> Done<Vec<Verdict>>;
         queued_notifications(after: Seq, limit: u32) -> Done<Vec<QueuedNotification>>;
