@@ -10,8 +10,8 @@ use tokio::net::TcpListener;
 use uuid::Uuid;
 
 use crate::{
-    Authority, CallCount, Delivery, Endpoint, Fault, Limits, Options, RawPost, Sent, Switches,
-    TenantInfo, UserInfo, Violation,
+    Authority, CallCount, Delivery, Endpoint, Fault, Limits, Options, QuotaUse, RawPost, Sent,
+    Switches, TenantInfo, Throttling, UserInfo, Violation,
     control::{self, AppInfo, ControlError, NewApp, NewTenant, SubscriptionInfo},
     directory::NewUser,
     face, notify, serve,
@@ -174,6 +174,16 @@ impl Emulator {
     /// Sets how many subscriptions there may be.
     pub fn set_limits(&self, limits: Limits) {
         self.world.book.set_limits(limits);
+    }
+
+    /// Sets how many calls may come, and whether that is enforced.
+    pub fn set_throttling(&self, throttling: Throttling) {
+        self.world.throttle.set_rules(throttling);
+    }
+
+    /// The most that was used of each limit on calls, enforced or not.
+    pub fn quota_uses(&self) -> Vec<QuotaUse> {
+        self.world.throttle.uses()
     }
 
     /// How often which call came.

@@ -66,7 +66,7 @@ async fn token(
     body: Bytes,
 ) -> Response {
     const CALL: &str = "POST {tenant}/oauth2/v2.0/token";
-    let result = match api::failure(&world, Target::SignIn).await {
+    let result = match api::failure(&world, Target::SignIn, CALL).await {
         Some(Failure::Close) => return api::close().map(Body::new),
         Some(Failure::Error(error)) => {
             world.ledger.called(CALL, error.status.as_u16());

@@ -7,8 +7,8 @@
 //! misread them.
 //!
 //! Subscriptions to anything in the resource table are taken, with handshake and limits; data, and so notifications,
-//! exist for messages, events and users only. Rich notifications, delta queries, `$batch`, `$filter` and signed-in users
-//! do not exist.
+//! exist for messages, events and users only. Rich notifications, delta queries, `$filter` and signed-in users do not
+//! exist.
 //!
 //! | module | holds |
 //! | --- | --- |
@@ -17,7 +17,8 @@
 //! | `directory` | tenants, apps, users |
 //! | `mailbox` | messages and events |
 //! | `signin` | the token endpoint and the tokens |
-//! | `api` | Graph's calls |
+//! | `api` | Graph's calls, alone or in batches |
+//! | `throttle` | limits on calls, and how much was used of each |
 //! | `subscription` | subscriptions: rules, limits, handshake |
 //! | `notify` | notifications: payload, faults on the way, retries, states of endpoints |
 //! | [`fault`] | what goes wrong on purpose |
@@ -37,9 +38,11 @@ mod mailbox;
 mod notify;
 pub mod options;
 mod serve;
+mod shuffle;
 mod signin;
 mod subscription;
 pub mod switches;
+mod throttle;
 mod time;
 pub mod tls;
 mod world;
@@ -53,4 +56,5 @@ pub use notify::{Endpoint, RawPost};
 pub use options::{Delivery, Options};
 pub use subscription::{Limit, Limits};
 pub use switches::Switches;
+pub use throttle::{Bound, Quota, QuotaUse, Quotas, Throttling, Wait};
 pub use tls::{Authority, AuthorityError};

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 use tidings_domain::{Clock, Entropy, clock::ManualClock};
 
-use crate::Switches;
+use crate::{Switches, Throttling};
 
 /// What an emulator is made with.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ pub struct Options {
     pub switches: Switches,
     /// When notifications are sent again, and when an endpoint is slow.
     pub delivery: Delivery,
+    /// How many calls may come, and whether that is enforced.
+    pub throttling: Throttling,
     /// Certificates (PEM) of authorities that notification URLs may use beside the public ones.
     pub roots: Vec<Vec<u8>>,
 }
@@ -40,6 +42,7 @@ impl Options {
             require_https: false,
             switches: Switches::default(),
             delivery: Delivery::default(),
+            throttling: Throttling::default(),
             roots: Vec::new(),
         }
     }

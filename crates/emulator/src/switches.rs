@@ -35,6 +35,9 @@ pub struct Switches {
     /// Whether `reauthorizationRequired` is sent before subscriptions end that are made from now on. Off, so that a test
     /// hears only what it asks for; the control API sends one at any time.
     pub challenges: bool,
+    /// Whether the answers of a batch come in an order that the seed decides, rather than in that in which the parts ended:
+    /// Microsoft promises none.
+    pub shuffled_batches: bool,
     /// Longest lives that replace the real ones, in minutes, by kind of resource: `{"event": 60}`.
     pub maxima_minutes: BTreeMap<String, u32>,
     /// How many subscriptions one page of `GET /subscriptions` holds.
@@ -57,6 +60,7 @@ impl Default for Switches {
             validate_at_renewal: false,
             missed_after_drop: true,
             challenges: false,
+            shuffled_batches: true,
             maxima_minutes: BTreeMap::new(),
             subscription_page: 100,
             token_seconds: 3_599,

@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use crate::{
     Options, Switches, directory::Directory, fault::Faults, ids, ledger::Ledger, notify::Notifier,
-    options::Delivery, signin::jwt::Signer, subscription::book::Book,
+    options::Delivery, shuffle::Shuffle, signin::jwt::Signer, subscription::book::Book,
+    throttle::Throttle,
 };
 
 /// Everything one emulator knows.
@@ -35,6 +36,10 @@ pub(crate) struct World {
     pub(crate) notifier: Notifier,
     /// What goes wrong on purpose.
     pub(crate) faults: Faults,
+    /// Counts calls, and refuses those beyond a limit.
+    pub(crate) throttle: Throttle,
+    /// Orders that nobody may rely on.
+    pub(crate) shuffle: Shuffle,
     /// What has happened.
     pub(crate) ledger: Ledger,
     /// Everything that runs beside the answers.
@@ -63,6 +68,8 @@ impl World {
             book: Book::default(),
             notifier: Notifier::default(),
             faults: Faults::new(options.seed),
+            throttle: Throttle::new(options.throttling),
+            shuffle: Shuffle::new(options.seed),
             ledger: Ledger::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),

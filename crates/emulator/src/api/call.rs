@@ -3,7 +3,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, Response, header};
 use serde_json::{Map, Value};
 use tidings_domain::Timestamp;
 use url::form_urlencoded;
@@ -68,6 +68,20 @@ impl Trace {
                 .and_then(|value| value.to_str().ok())
                 .map(str::to_owned),
         }
+    }
+
+    /// Writes both names, and the version of the protocol, into an answer.
+    pub(super) fn name<B>(&self, response: &mut Response<B>) {
+        let headers = response.headers_mut();
+        for (name, value) in [
+            ("client-request-id", self.client_request_id()),
+            ("request-id", self.request_id.to_string()),
+        ] {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                headers.insert(name, value);
+            }
+        }
+        headers.insert("odata-version", HeaderValue::from_static("4.0"));
     }
 
     /// The client's name for the call; the service's where it gave none.

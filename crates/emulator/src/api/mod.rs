@@ -3,15 +3,19 @@
 //! | module | holds |
 //! | --- | --- |
 //! | `call` | who calls, and what handlers need of a call |
+//! | `batch` | `$batch`: many calls in one |
+//! | `failure` | what faults make of a call before it is looked at |
 //! | `route` | what a path means |
 //! | `error`, `answer` | answers |
 //! | `page` | lists, `$top`, `$skip`, `$select`, nextLink |
 //! | `users`, `events`, `messages`, `read`, `subscriptions` | what calls do |
 
 mod answer;
+mod batch;
 mod call;
 mod error;
 mod events;
+mod failure;
 mod messages;
 mod page;
 mod read;
@@ -19,19 +23,21 @@ mod route;
 mod subscriptions;
 mod users;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header};
+use http::{HeaderMap, Method, Response, StatusCode, Uri, header};
 use http_body_util::Full;
 
 pub(crate) use call::{Caller, Trace};
 pub(crate) use error::GraphError;
+pub(crate) use failure::{Failure, close, failure};
+pub(crate) use route::segments;
 
 use crate::{
-    fault::{Fault, Outage, RetryAfter, Target},
+    fault::Target,
     mailbox::InvalidItem,
-    time,
+    throttle::{Ask, Passage},
     world::World,
 };
 use call::Call;
@@ -54,54 +60,72 @@ pub(crate) struct Incoming {
     pub(crate) tls: bool,
 }
 
+impl Incoming {
+    /// The version, and the path below it.
+    fn target(&self) -> (&str, &str) {
+        let path = self.uri.path().trim_start_matches('/');
+        path.split_once('/').unwrap_or_default()
+    }
+}
+
 /// Marks an answer that is none: the connection is to be closed instead.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CloseConnection;
 
 /// Answers a call to Graph.
 pub(crate) async fn handle(world: &Arc<World>, incoming: Incoming) -> Response<Full<Bytes>> {
+    let (_, path) = incoming.target();
+    if path.trim_end_matches('/').eq_ignore_ascii_case("$batch") {
+        return batch::handle(world, incoming).await;
+    }
+    single(world, incoming).await
+}
+
+/// Answers a call on its own, or as a part of a batch: it cannot tell.
+async fn single(world: &Arc<World>, incoming: Incoming) -> Response<Full<Bytes>> {
     let trace = Trace::new(world, &incoming.headers);
-    let (version, path) = incoming
-        .uri
-        .path()
-        .trim_start_matches('/')
-        .split_once('/')
-        .unwrap_or_default();
+    let (version, path) = incoming.target();
     let route = Route::parse(path);
     let count_name = route.count_name(&incoming.method);
-    let result = match failure(world, Target::Graph).await {
+    let caller = Caller::read(world, &incoming.headers, trace.now);
+    let passage = caller.as_ref().ok().map(|caller| {
+        let ask = Ask {
+            caller,
+            method: &incoming.method,
+            path,
+            query: incoming.uri.query(),
+        };
+        world.throttle.enter(&ask, world.clock.monotonic())
+    });
+    let result = match failure(world, Target::Graph, count_name).await {
         Some(Failure::Close) => return close(),
         Some(Failure::Error(error)) => Err(error),
-        None => serve(world, &trace, &incoming, version, path, route).await,
+        None => match passage.as_ref().and_then(Passage::refusal) {
+            Some(refusal) => Err(refusal),
+            None => serve(world, &trace, caller, &incoming, version, path, route).await,
+        },
     };
     let mut response = result.unwrap_or_else(|error| error.into_response(&trace));
-    world.ledger.called(count_name, response.status().as_u16());
-    let headers = response.headers_mut();
-    let request_id = trace.request_id.to_string();
-    for (name, value) in [
-        ("client-request-id", trace.client_request_id()),
-        ("request-id", request_id),
-    ] {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            headers.insert(name, value);
-        }
+    if let Some(passage) = &passage {
+        passage.tell(response.headers_mut());
     }
-    headers.insert("odata-version", HeaderValue::from_static("4.0"));
+    world.ledger.called(count_name, response.status().as_u16());
+    trace.name(&mut response);
     response
 }
 
 async fn serve(
     world: &Arc<World>,
     trace: &Trace,
+    caller: Result<Caller, GraphError>,
     incoming: &Incoming,
     version: &str,
     path: &str,
     route: Route<'_>,
 ) -> Answer {
-    let caller = Caller::read(world, &incoming.headers, trace.now)?;
     let call = Call {
         world,
-        caller,
+        caller: caller?,
         trace,
         query: call::query(incoming.uri.query()),
         base: base(incoming, version),
@@ -161,75 +185,6 @@ fn base(incoming: &Incoming, version: &str) -> String {
         .unwrap_or("graph.microsoft.com");
     let scheme = if incoming.tls { "https" } else { "http" };
     format!("{scheme}://{host}/{version}")
-}
-
-/// How a fault answers in the place of a service.
-pub(crate) enum Failure {
-    /// Not at all.
-    Close,
-    /// With an error.
-    Error(GraphError),
-}
-
-/// What a fault makes of a call to `service`; waits as long as it says.
-pub(crate) async fn failure(world: &World, service: Target) -> Option<Failure> {
-    let lag = world.faults.hit(|fault| match fault {
-        Fault::Lag { ms, .. } => Some(*ms),
-        _ => None,
-    });
-    if let Some(ms) = lag {
-        world.clock.sleep(Duration::from_millis(ms)).await;
-    }
-    let fault = world.faults.hit(|fault| match fault {
-        Fault::Outage { target, .. } | Fault::Throttle { target, .. }
-            if target.concerns(service) =>
-        {
-            Some((fault.clone(), world.faults.clearing()))
-        }
-        _ => None,
-    });
-    let (fault, mut clearing) = fault?;
-    match fault {
-        Fault::Outage {
-            mode: Outage::Close,
-            ..
-        } => Some(Failure::Close),
-        Fault::Outage {
-            mode: Outage::Hang, ..
-        } => {
-            tokio::select! {
-                _ = clearing.changed() => {}
-                () = world.stop.cancelled() => {}
-            }
-            Some(Failure::Close)
-        }
-        Fault::Outage {
-            mode: Outage::Status(status),
-            ..
-        } => Some(Failure::Error(GraphError::new(
-            StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
-            "serviceNotAvailable",
-            "The service is temporarily unavailable. Please retry after some time.",
-        ))),
-        Fault::Throttle { retry_after, .. } => {
-            Some(Failure::Error(GraphError::throttled(match retry_after {
-                RetryAfter::DateIn(seconds) => Some(time::http_date(
-                    world.clock.now() + Duration::from_secs(seconds),
-                )),
-                RetryAfter::Missing => None,
-                RetryAfter::Text(text) => Some(text),
-            })))
-        }
-        _ => None,
-    }
-}
-
-/// An answer that stands for a closed connection.
-pub(crate) fn close() -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
-    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    response.extensions_mut().insert(CloseConnection);
-    response
 }
 
 impl From<InvalidItem> for GraphError {

@@ -161,7 +161,7 @@ impl<'a> Route<'a> {
 }
 
 /// The segments of a path, decoded, keys in quotes as segments of their own.
-fn segments(path: &str) -> Vec<Cow<'_, str>> {
+pub(crate) fn segments(path: &str) -> Vec<Cow<'_, str>> {
     let mut segments = Vec::with_capacity(6);
     for raw in path.split('/').filter(|raw| !raw.is_empty()) {
         let segment = decode(raw);

@@ -7,7 +7,8 @@
 //! | `POST users/{user}/messages`, `POST users/{user}/events`, `PATCH DELETE users/{user}/events/{id}` | changes without a token |
 //! | `GET subscriptions`, `DELETE subscriptions/{id}`, `POST subscriptions/{id}/lifecycle` | subscriptions of all apps |
 //! | `GET POST DELETE faults`, `POST flush` | what goes wrong on purpose |
-//! | `GET PATCH switches`, `GET PATCH delivery`, `GET PATCH limits` | forms, times, quotas |
+//! | `GET PATCH switches`, `GET PATCH delivery`, `GET PATCH limits`, `GET PATCH throttling` | forms, times, quotas |
+//! | `GET quotas` | the most that was used of each limit on calls |
 //! | `GET calls`, `GET sent`, `GET violations`, `GET endpoints`, `DELETE log` | what has happened |
 //! | `GET clock`, `POST clock/advance` | time, if it is a manual clock |
 //! | `POST notifications` | a hand-made POST |
@@ -75,6 +76,11 @@ pub(crate) fn router() -> Router<Arc<World>> {
             get(settings::delivery).patch(settings::set_delivery),
         )
         .route("/limits", get(settings::limits).patch(settings::set_limits))
+        .route(
+            "/throttling",
+            get(settings::throttling).patch(settings::set_throttling),
+        )
+        .route("/quotas", get(state::quotas))
         .route("/clock", get(settings::clock))
         .route("/clock/advance", post(settings::advance))
         .route("/notifications", post(settings::raw))

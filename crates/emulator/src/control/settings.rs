@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::ControlError;
 use crate::{
-    Delivery, Fault, Limits, RawPost, Switches,
+    Delivery, Fault, Limits, Quotas, RawPost, Switches, Throttling,
     notify::{self},
     world::World,
 };
@@ -75,6 +75,28 @@ pub(super) async fn set_limits(
     limits.overlay(changes);
     world.book.set_limits(limits.clone());
     Json(limits)
+}
+
+pub(super) async fn throttling(State(world): State<Arc<World>>) -> Json<Throttling> {
+    Json(world.throttle.rules())
+}
+
+/// Quotas that are given join those that are set.
+pub(super) async fn set_throttling(
+    State(world): State<Arc<World>>,
+    Json(mut changes): Json<Map<String, Value>>,
+) -> Result<Json<Throttling>, ControlError> {
+    let rules = world.throttle.rules();
+    if let Some(Value::Object(quotas)) = changes.remove("quotas") {
+        let quotas: Quotas = overlaid(&rules.quotas, quotas)?;
+        changes.insert(
+            "quotas".to_owned(),
+            serde_json::to_value(quotas).map_err(invalid)?,
+        );
+    }
+    let rules: Throttling = overlaid(&rules, changes)?;
+    world.throttle.set_rules(rules.clone());
+    Ok(Json(rules))
 }
 
 /// `current` with some members replaced.

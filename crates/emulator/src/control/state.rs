@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::subscriptions;
 use crate::{
-    CallCount, Endpoint, Sent, Violation,
+    CallCount, Endpoint, QuotaUse, Sent, Violation,
     notify::{self},
     world::World,
 };
@@ -22,6 +22,7 @@ pub(super) async fn all(State(world): State<Arc<World>>) -> Json<Value> {
         "switches": &*world.switches(),
         "delivery": world.delivery(),
         "limits": world.book.limits(),
+        "throttling": world.throttle.rules(),
         "endpoints": notify::endpoints(&world),
         "pending": notify::pending(&world),
         "calls": world.ledger.calls(),
@@ -45,7 +46,12 @@ pub(super) async fn endpoints(State(world): State<Arc<World>>) -> Json<Vec<Endpo
     Json(notify::endpoints(&world))
 }
 
+pub(super) async fn quotas(State(world): State<Arc<World>>) -> Json<Vec<QuotaUse>> {
+    Json(world.throttle.uses())
+}
+
 pub(super) async fn clear(State(world): State<Arc<World>>) -> StatusCode {
+    world.throttle.forget();
     world.ledger.clear();
     StatusCode::NO_CONTENT
 }

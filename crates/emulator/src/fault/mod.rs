@@ -44,6 +44,9 @@ pub enum Fault {
         /// Which of them.
         #[serde(flatten)]
         hits: Hits,
+        /// Only calls that are counted under this name: `PATCH subscriptions/{id}`.
+        #[serde(default)]
+        call: Option<String>,
         /// How much later, in milliseconds.
         ms: u64,
     },
@@ -65,11 +68,17 @@ pub enum Fault {
         /// Which calls.
         #[serde(flatten)]
         hits: Hits,
+        /// Only calls that are counted under this name.
+        #[serde(default)]
+        call: Option<String>,
         /// Who is down.
         #[serde(default)]
         target: Target,
         /// How it shows.
         mode: Outage,
+        /// The form of `Retry-After`, where it shows as a status: 503 and 504 may have one.
+        #[serde(default)]
+        retry_after: RetryAfter,
     },
     /// Notifications come in another order: so many are kept back and sent shuffled.
     Reorder {
@@ -90,11 +99,14 @@ pub enum Fault {
         #[serde(flatten)]
         hits: Hits,
     },
-    /// Calls are answered with 429.
+    /// Calls are answered with 429. A batch never is, unless `call` names it: its parts are.
     Throttle {
         /// Which calls.
         #[serde(flatten)]
         hits: Hits,
+        /// Only calls that are counted under this name.
+        #[serde(default)]
+        call: Option<String>,
         /// Who throttles.
         #[serde(default)]
         target: Target,

@@ -147,6 +147,7 @@ mod tests {
                     count: Some(3),
                     rate: 1.0
                 },
+                call: None,
                 target: Target::Graph,
                 retry_after: RetryAfter::Text("2.128".into()),
             }

@@ -7,6 +7,7 @@
 
 mod kit;
 
+mod batch;
 mod control;
 mod delivery;
 mod faults;
@@ -17,5 +18,6 @@ mod mail;
 mod payload;
 mod signin;
 mod subscriptions;
+mod throttling;
 mod tls;
 mod users;

@@ -13,7 +13,7 @@ use tidings_domain::{
     entropy::SeededEntropy,
 };
 use tidings_egress::{AddressPolicy, Answer, Egress, EgressError, OnCap, Request};
-use tidings_emulator::{Emulator, Options, TenantInfo};
+use tidings_emulator::{Emulator, Options, Quota, TenantInfo};
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
@@ -197,6 +197,18 @@ impl Graph {
         while self.emulator.pending() > 0 {
             tokio::task::yield_now().await;
         }
+    }
+
+    /// The most that each of those whom `quota` counts has used of it, least first.
+    pub(crate) fn highest(&self, quota: Quota) -> Vec<u64> {
+        let uses = self.emulator.quota_uses();
+        let mut highest: Vec<u64> = uses
+            .iter()
+            .filter(|one| one.quota == quota)
+            .map(|one| one.highest)
+            .collect();
+        highest.sort_unstable();
+        highest
     }
 
     /// Ends everything: a task that would not end would hang here.
