@@ -165,6 +165,43 @@ impl Server {
         panic!("PostgreSQL does not start again:\n{}", self.log());
     }
 
+    /// Keeps what it has now as a standby would that receives nothing more, for [`Server::fail_over`]. Cuts all
+    /// connections.
+    pub fn keep_standby(&mut self) {
+        self.stop_immediate();
+        let standby = self.standby();
+        let _ = fs::remove_dir_all(&standby);
+        fs::create_dir(&standby).expect("a folder can be made beside the data folder");
+        template::copy_data(&self.folder, &standby);
+        self.restart();
+    }
+
+    /// Kills it, and promotes the standby that was kept, at the same port: what came since is lost, and PostgreSQL begins
+    /// a new timeline.
+    ///
+    /// # Panics
+    ///
+    /// If none was kept.
+    pub fn fail_over(&mut self) {
+        self.kill();
+        fs::remove_dir_all(self.data_folder()).expect("the data folder can be removed");
+        fs::rename(self.standby().join(DATA), self.data_folder()).expect("a standby was kept");
+        // Replays its own log and then finds no more: what a standby does when it is promoted.
+        let signal = self.data_folder().join("recovery.signal");
+        template::write_private(&signal, "", self.runner);
+        let own = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        self.settings.extend([
+            own("restore_command", "false"),
+            // Takes no connection before it is promoted.
+            own("hot_standby", "off"),
+        ]);
+        self.restart();
+    }
+
+    fn standby(&self) -> PathBuf {
+        self.folder.join("standby")
+    }
+
     /// SIGSTOP to all of its processes: connections stay and nothing answers.
     pub fn pause(&self) {
         watcher::send(Signal::Pause, self.pid());
@@ -320,6 +357,24 @@ mod tests {
         server.restart();
         assert_eq!(count(&server), "2");
         assert_eq!(server.url(), url.replace("/things", "/postgres"));
+    }
+
+    #[test]
+    fn a_standby_that_takes_over_has_what_it_received_in_a_timeline_of_its_own() {
+        let mut server = Server::start();
+        server.create_database("things");
+        server.query("things", "CREATE TABLE thing (id int)");
+        server.query("things", "INSERT INTO thing VALUES (1)");
+        server.keep_standby();
+        server.query("things", "INSERT INTO thing VALUES (2)");
+        assert_eq!(count(&server), "2");
+        let timeline = "SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)";
+        assert_eq!(server.query("things", timeline), "00000001");
+        server.fail_over();
+        assert_eq!(count(&server), "1");
+        assert_eq!(server.query("things", timeline), "00000002");
+        eprintln!("{}", server.log());
+        panic!();
     }
 
     #[test]

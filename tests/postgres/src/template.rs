@@ -135,13 +135,21 @@ pub(crate) fn write_private(path: &Path, content: &str, runner: Runner) {
 
 /// Copies what is in `from` into `to`, with owners and modes, which PostgreSQL insists on.
 fn copy(from: &Path, to: &Path) {
-    for name in [DATA, PASSWORD] {
-        let status = Command::new("cp")
-            .args([OsStr::new("-Rp"), from.join(name).as_ref(), to.as_ref()])
-            .status();
-        let copied = status.expect("there is a cp command").success();
-        assert!(copied, "cannot copy {} to {}", from.display(), to.display());
-    }
+    copy_data(from, to);
+    copy_one(PASSWORD, from, to);
+}
+
+/// Copies the data folder in `from` into `to`.
+pub(crate) fn copy_data(from: &Path, to: &Path) {
+    copy_one(DATA, from, to);
+}
+
+fn copy_one(name: &str, from: &Path, to: &Path) {
+    let status = Command::new("cp")
+        .args([OsStr::new("-Rp"), from.join(name).as_ref(), to.as_ref()])
+        .status();
+    let copied = status.expect("there is a cp command").success();
+    assert!(copied, "cannot copy {} to {}", from.display(), to.display());
 }
 
 /// The folder that cargo builds to: the one above this test that cargo has marked as a cache.

@@ -1,12 +1,16 @@
 //! What enrich reads and writes.
 
-use std::{borrow::Cow, sync::PoisonError};
+use std::{
+    borrow::Cow,
+    sync::{MutexGuard, PoisonError},
+};
 
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use tidings_domain::{Timestamp, shard::Shard};
 
 use super::{
     Shared, notifications,
+    queue::Reading,
     row::{self, Columns, corrupt, shown, text},
     trouble::Undone,
     writer::Grouped,
@@ -62,10 +66,13 @@ pub(super) async fn queued(
     limit: u32,
 ) -> Result<Vec<QueuedNotification>, Undone> {
     let mut after = after.0;
+    let turns = shared.pool.history().turns();
     loop {
-        sample(shared, sql).await?;
+        sample(shared, sql, turns).await?;
         let leases = shared.holdings.leases();
-        let wanted = reading(shared).wanted(after);
+        let Some(wanted) = reading(shared, turns).map(|mut reading| reading.wanted(after)) else {
+            return Ok(Vec::new());
+        };
         let rows = sqlx::query(QUEUED)
             .bind(wanted.floor)
             .bind(wanted.after)
@@ -91,7 +98,10 @@ pub(super) async fn queued(
         // Too large to be given at once: what was late and had no room must be looked for again.
         let all = usize::try_from(picked).is_ok_and(|picked| picked == places.len());
         let complete = all || places.last().is_some_and(|&last| last > after);
-        reading(shared).given(&places, oldest, complete);
+        if let Some(mut reading) = reading(shared, turns) {
+            reading.given(&places, oldest, complete);
+            shared.pool.history().read_place(reading.highest());
+        }
         if !found.is_empty() || places.is_empty() {
             return Ok(found);
         }
@@ -101,22 +111,32 @@ pub(super) async fn queued(
 }
 
 /// Gets a transaction id, if it is time for one, so that the floor can rise.
-async fn sample(shared: &Shared, sql: &mut PgConnection) -> Result<(), Undone> {
-    let Some(highest) = reading(shared).wants_sample(shared.timer.monotonic()) else {
+async fn sample(shared: &Shared, sql: &mut PgConnection, turns: u64) -> Result<(), Undone> {
+    let now = shared.timer.monotonic();
+    let Some(highest) = reading(shared, turns).and_then(|mut reading| reading.wants_sample(now))
+    else {
         return Ok(());
     };
     let (id,): (i64,) = sqlx::query_as("SELECT pg_current_xact_id()::text::bigint")
         .fetch_one(sql)
         .await?;
-    reading(shared).sampled(id, highest);
+    if let Some(mut reading) = reading(shared, turns) {
+        reading.sampled(id, highest);
+    }
     Ok(())
 }
 
-fn reading(shared: &Shared) -> std::sync::MutexGuard<'_, super::queue::Reading> {
-    shared
+/// How far the queue has been read; `None` if the database has gone on from an earlier state since its history had so many
+/// turns.
+fn reading(shared: &Shared, turns: u64) -> Option<MutexGuard<'_, Reading>> {
+    let mut reading = shared
         .reading
         .lock()
-        .unwrap_or_else(PoisonError::into_inner)
+        .unwrap_or_else(PoisonError::into_inner);
+    if reading.turns() < turns {
+        *reading = Reading::since(turns);
+    }
+    Some(reading).filter(|reading| reading.turns() == turns)
 }
 
 pub(super) async fn queued_at(
@@ -353,7 +373,7 @@ impl Grouped for Finish {
             .fetch_all(sql)
             .await?;
         let mut answers = Vec::with_capacity(together.len());
-        let mut reading = reading(shared);
+        let mut reading = reading(shared, shared.pool.history().turns());
         for (one, (held, taken)) in together.iter().zip(rows) {
             if !held {
                 answers.push(Err(StoreError::Fenced {
@@ -361,7 +381,9 @@ impl Grouped for Finish {
                 }));
                 continue;
             }
-            reading.finished(one.seq.0);
+            if let Some(reading) = &mut reading {
+                reading.finished(one.seq.0);
+            }
             if taken {
                 let to = one.events.iter().flat_map(|new| &new.deliveries);
                 shared.hints.due(to.map(|delivery| delivery.webhook));

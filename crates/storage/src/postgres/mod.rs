@@ -6,6 +6,7 @@
 //! | `database`, `migrate`, `unlock` | connections and their settings; the form of the tables; the sealing key |
 //! | `pool` | the connections of this node |
 //! | `writer` | group commit: what many callers hand in is written by one statement |
+//! | `history` | noticing that the database goes on from an earlier state |
 //! | `node` | which shards this node holds: leases, shares, handing over |
 //! | `signals`, `hints` | what other nodes did; what they are told |
 //! | `store` | the verbs, each in one line |
@@ -43,6 +44,7 @@ mod environments;
 mod events;
 mod health;
 mod hints;
+mod history;
 mod ingest;
 mod integrations;
 mod keys;

@@ -47,6 +47,8 @@ pub(super) struct Node {
     giving: Option<(ShardSet, Duration)>,
     /// The last change that was read.
     seen: i64,
+    /// How often the database had gone on from an earlier state when that was read.
+    turns: u64,
     looked_for_work: Duration,
     /// Until when nothing is taken, because the database was away.
     rests_until: Duration,
@@ -71,6 +73,7 @@ impl Node {
             renewed: None,
             giving: None,
             seen: 0,
+            turns: 0,
             rests_until: Duration::ZERO,
         }
     }
@@ -108,6 +111,10 @@ impl Node {
 
     /// One look at the database, and what follows from it.
     async fn turn(&mut self) -> Result<(), StoreError> {
+        if self.turns != self.shared.pool.history().turns() {
+            // It was made before, and may lead to the server that was left.
+            self.sql = None;
+        }
         let mut sql = match self.sql.take() {
             Some(sql) => sql,
             None => self.shared.pool.connect().await?,
@@ -131,6 +138,8 @@ impl Node {
 
     async fn turn_on(&mut self, sql: &mut PgConnection) -> Result<(), Undone> {
         let now = self.shared.timer.monotonic();
+        let turns = self.shared.pool.history().turns();
+        let gone_back = turns != self.turns;
         if self
             .renewed
             .is_some_and(|renewed| now.saturating_sub(renewed) >= self.lease)
@@ -138,13 +147,20 @@ impl Node {
             // The database, or this node, stood still. Others may have, too: they are not dead because they are not seen.
             self.rests_until = now + GRACE;
         }
-        if self
-            .renewed
-            .is_none_or(|renewed| now.saturating_sub(renewed) >= self.lease / 3)
+        if gone_back
+            || self
+                .renewed
+                .is_none_or(|renewed| now.saturating_sub(renewed) >= self.lease / 3)
         {
             self.renew(sql).await?;
         }
         let look = self.look(sql).await?;
+        if gone_back {
+            // What was read before may be undone, and there may be other changes in its place.
+            self.seen = look.changes;
+            self.turns = turns;
+            self.shared.signals.raise(Signal::ChangedSomehow);
+        }
         if look.changes > self.seen {
             let (signals, seen) = changes::after(sql, self.seen, &self.shared.node).await?;
             if seen == self.seen {
@@ -160,6 +176,7 @@ impl Node {
                 self.shared.signals.raise(signal);
             }
         }
+        self.shared.pool.history().read_change(self.seen);
         if now >= self.rests_until {
             self.balance(sql, &look).await?;
         }
@@ -189,6 +206,7 @@ impl Node {
         .fetch_all(sql)
         .await?;
         self.leases = rows.iter().map(read_lease).collect::<Result<_, _>>()?;
+        self.had_epochs();
         self.renewed = Some(began);
         self.publish();
         Ok(())
@@ -246,13 +264,14 @@ impl Node {
             "WITH free AS MATERIALIZED (
                  SELECT shard FROM shards WHERE node IS NULL OR expires_at < database_ms()
                  ORDER BY shard LIMIT $3 FOR UPDATE SKIP LOCKED)
-             UPDATE shards s SET node = $1, epoch = s.epoch + 1, expires_at = database_ms() + $2
+             UPDATE shards s SET node = $1, epoch = greatest(s.epoch, $4) + 1, expires_at = database_ms() + $2
              FROM free WHERE s.shard = free.shard
              RETURNING s.shard, s.epoch",
         )
         .bind(&self.shared.node)
         .bind(millis(self.lease))
         .bind(i64::try_from(wanted).unwrap_or(i64::MAX))
+        .bind(self.shared.pool.history().epoch())
         .fetch_all(sql)
         .await?;
         for row in &rows {
@@ -262,8 +281,15 @@ impl Node {
             self.leases.push(lease);
         }
         self.leases.sort_by_key(|lease| lease.shard());
+        self.had_epochs();
         self.publish();
         Ok(())
+    }
+
+    fn had_epochs(&self) {
+        for lease in &self.leases {
+            self.shared.pool.history().had_epoch(lease.epoch());
+        }
     }
 
     /// Gives shards back, so that others can take them.

@@ -18,11 +18,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     PostgresStore, Shared, database,
     hints::{self, Hints},
+    history::History,
     migrate::{self, MigrateError},
     node::Node,
     partitions,
     pool::Pool,
-    queue::Reading,
     signals::{self, Signals},
     target, unlock, upkeep,
     writer::Lanes,
@@ -195,9 +195,10 @@ impl PostgresStore {
         // The node and the listener keep one each.
         let places = options.postgres.connections.saturating_sub(2).max(1);
         let holdings = Holdings::leased(Arc::clone(timer));
+        let history = History::new(identity.id.clone(), holdings.clone());
         let shared = Arc::new(Shared {
             database: options.url.to_string(),
-            pool: Pool::new(connect.clone(), places, Arc::clone(timer)),
+            pool: Pool::new(connect.clone(), places, Arc::clone(timer), history),
             seal,
             clock: Arc::clone(&options.clock),
             timer: Arc::clone(timer),
@@ -206,7 +207,7 @@ impl PostgresStore {
             node: identity.id,
             signals: Signals::default(),
             prod: Notify::new(),
-            reading: Mutex::new(Reading::default()),
+            reading: Mutex::default(),
             rejected: Budget::new(
                 options.ingest.rejected_per_second,
                 options.clock.monotonic(),

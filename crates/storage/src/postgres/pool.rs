@@ -20,6 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
     database,
+    history::History,
     trouble::{Trouble, Undone},
 };
 use crate::StoreError;
@@ -40,6 +41,7 @@ pub(super) struct Pool(Arc<Inner>);
 struct Inner {
     options: PgConnectOptions,
     timer: Arc<dyn Clock>,
+    history: History,
     places: Arc<Semaphore>,
     idle: Mutex<Vec<Idle>>,
     /// Rises when a connection is found broken: those made before are not lent out again.
@@ -66,11 +68,17 @@ pub(super) struct Lent {
 }
 
 impl Pool {
-    pub(super) fn new(options: PgConnectOptions, places: u32, timer: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(
+        options: PgConnectOptions,
+        places: u32,
+        timer: Arc<dyn Clock>,
+        history: History,
+    ) -> Self {
         let places = usize::try_from(places).unwrap_or(usize::MAX);
         Self(Arc::new(Inner {
             options,
             timer,
+            history,
             places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))),
             idle: Mutex::default(),
             generation: AtomicU64::new(0),
@@ -81,6 +89,10 @@ impl Pool {
 
     pub(super) fn timer(&self) -> &dyn Clock {
         &*self.0.timer
+    }
+
+    pub(super) fn history(&self) -> &History {
+        &self.0.history
     }
 
     /// Lends a connection out: one that is idle, or a new one.
@@ -116,13 +128,22 @@ impl Pool {
 
     /// A connection of its own for somebody who keeps it.
     pub(super) async fn connect(&self) -> Result<PgConnection, StoreError> {
-        let connected = within(self.timer(), CONNECT, self.0.options.connect()).await;
-        let failure = match connected {
+        let connected = within(self.timer(), CONNECT, async {
+            let mut sql = self.0.options.connect().await?;
+            if self.0.history.check(&mut sql).await? {
+                self.0.generation.fetch_add(1, Ordering::AcqRel);
+                self.idle().clear();
+            }
+            Ok::<_, Undone>(sql)
+        });
+        let failure = match connected.await {
             Ok(Ok(sql)) => {
                 *self.trouble_lock() = None;
                 return Ok(sql);
             }
-            Ok(Err(error)) => error.to_string(),
+            Ok(Err(Undone::Sql(error))) => error.to_string(),
+            Ok(Err(Undone::Refused(StoreError::Unavailable { detail }))) => detail,
+            Ok(Err(Undone::Refused(error))) => error.to_string(),
             Err(_) => "it does not answer".to_owned(),
         };
         let detail = format!("cannot connect to the database: {failure}");

@@ -18,6 +18,9 @@ const SAMPLE: Duration = Duration::from_millis(200);
 /// How far one reader has come.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
+    /// How often the database had gone on from an earlier state when it began: places mean the same only as long as that
+    /// does not happen again.
+    turns: u64,
     /// Every place up to here that was visible when it was read has been given to the reader.
     cursor: i64,
     /// No place up to here can be committed any more.
@@ -43,6 +46,18 @@ pub(super) struct Wanted {
 }
 
 impl Reading {
+    /// From the beginning, after the database has gone on from an earlier state so often.
+    pub(super) fn since(turns: u64) -> Self {
+        Self {
+            turns,
+            ..Self::default()
+        }
+    }
+
+    pub(super) const fn turns(&self) -> u64 {
+        self.turns
+    }
+
     /// Whether it is time for a transaction id; if so, the highest place read so far, to be given back with it.
     pub(super) fn wants_sample(&mut self, now: Duration) -> Option<i64> {
         let due = self
@@ -53,6 +68,11 @@ impl Reading {
         }
         self.sampled_at = Some(now);
         Some(self.highest)
+    }
+
+    /// The highest place that was ever read.
+    pub(super) const fn highest(&self) -> i64 {
+        self.highest
     }
 
     /// A transaction id was got after `highest` had been read.

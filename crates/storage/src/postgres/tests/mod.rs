@@ -25,6 +25,7 @@ use crate::{
 mod away;
 mod copying;
 mod damage;
+mod failover;
 mod fencing;
 mod nodes;
 mod opening;
