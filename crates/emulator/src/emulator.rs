@@ -1,6 +1,6 @@
 //! The emulator as a value: what tests hold, and what the command serves.
 
-use std::{io, sync::Arc};
+use std::{collections::BTreeMap, io, sync::Arc};
 
 use axum::Router;
 use serde_json::{Map, Value};
@@ -10,8 +10,8 @@ use tokio::net::TcpListener;
 use uuid::Uuid;
 
 use crate::{
-    Authority, CallCount, Delivery, Endpoint, Fault, Limits, Options, QuotaUse, RawPost, Sent,
-    Switches, TenantInfo, Throttling, UserInfo, Violation,
+    Authority, CallCount, Delivery, Endpoint, Fault, Limits, Loss, Options, QuotaUse, RawPost,
+    SecretTrouble, Sent, Switches, TenantInfo, Throttling, Trouble, UserInfo, Violation,
     control::{self, AppInfo, ControlError, NewApp, NewTenant, SubscriptionInfo},
     directory::NewUser,
     face, notify, serve,
@@ -85,6 +85,31 @@ impl Emulator {
         control::directory::revoke(&self.world, tenant, app)
     }
 
+    /// Breaks an app's access to a tenant, as its administrator can, until it is healed.
+    pub fn break_access(
+        &self,
+        tenant: Uuid,
+        app: Uuid,
+        trouble: Trouble,
+    ) -> Result<(), ControlError> {
+        control::trouble::break_access(&self.world, tenant, app, trouble)
+    }
+
+    /// Heals an app's access to a tenant; whether it was broken.
+    pub fn heal_access(&self, tenant: Uuid, app: Uuid) -> bool {
+        control::trouble::heal_access(&self.world, tenant, app)
+    }
+
+    /// Breaks an app's secret for all tenants, until it is healed.
+    pub fn break_secret(&self, app: Uuid, trouble: SecretTrouble) -> Result<(), ControlError> {
+        control::trouble::break_secret(&self.world, app, trouble)
+    }
+
+    /// Heals an app's secret; whether it was broken.
+    pub fn heal_secret(&self, app: Uuid) -> bool {
+        self.world.troubles.heal_secret(app)
+    }
+
     /// Puts an event into a user's calendar and raises notifications; the event's JSON.
     pub fn create_event(
         &self,
@@ -133,6 +158,16 @@ impl Emulator {
         event: LifecycleEvent,
     ) -> Result<(), ControlError> {
         control::subscriptions::lifecycle(&self.world, subscription, event)
+    }
+
+    /// Sends several lifecycle notifications at once: those to one URL share a POST.
+    pub fn send_lifecycles(&self, all: &[(Uuid, LifecycleEvent)]) -> Result<(), ControlError> {
+        control::subscriptions::lifecycles(&self.world, all)
+    }
+
+    /// Removes a subscription without telling anybody; whether it was there.
+    pub fn remove_subscription(&self, subscription: Uuid) -> bool {
+        control::subscriptions::remove_silently(&self.world, subscription)
     }
 
     /// Sends a hand-made POST, with the retries of any other.
@@ -199,6 +234,11 @@ impl Emulator {
     /// Rules that clients broke.
     pub fn violations(&self) -> Vec<Violation> {
         self.world.ledger.violations()
+    }
+
+    /// How many items were never delivered, and why.
+    pub fn losses(&self) -> BTreeMap<Loss, u64> {
+        self.world.ledger.losses()
     }
 
     /// The state of every host that something was sent to.

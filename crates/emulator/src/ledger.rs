@@ -20,6 +20,7 @@ pub(crate) struct Ledger {
     sent: Mutex<VecDeque<Sent>>,
     attempts: watch::Sender<u64>,
     violations: Mutex<Vec<Violation>>,
+    losses: Mutex<BTreeMap<Loss, u64>>,
 }
 
 /// How often a call came, and what it was answered.
@@ -69,6 +70,22 @@ pub enum Violation {
     },
 }
 
+/// Why an item was never delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Loss {
+    /// Its endpoint was so slow that nothing was sent.
+    DropState,
+    /// A fault dropped it.
+    Fault,
+    /// It was tried for 4 hours.
+    GaveUp,
+    /// Its subscription was not authorized for 4 hours.
+    HeldTooLong,
+    /// Its subscription was not authorized.
+    Paused,
+}
+
 impl Default for Ledger {
     fn default() -> Self {
         Self {
@@ -76,6 +93,7 @@ impl Default for Ledger {
             sent: Mutex::default(),
             attempts: watch::Sender::new(0),
             violations: Mutex::default(),
+            losses: Mutex::default(),
         }
     }
 }
@@ -107,6 +125,23 @@ impl Ledger {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         violations.push(violation);
+    }
+
+    /// Counts items that are lost.
+    pub(crate) fn lost(&self, loss: Loss, items: usize) {
+        if items == 0 {
+            return;
+        }
+        let mut losses = self.losses.lock().unwrap_or_else(PoisonError::into_inner);
+        *losses.entry(loss).or_default() += u64::try_from(items).unwrap_or(u64::MAX);
+    }
+
+    /// How many items were lost, by reason.
+    pub(crate) fn losses(&self) -> BTreeMap<Loss, u64> {
+        self.losses
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Every call so far.
@@ -152,6 +187,10 @@ impl Ledger {
             .unwrap_or_else(PoisonError::into_inner)
             .clear();
         self.violations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+        self.losses
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clear();

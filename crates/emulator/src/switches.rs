@@ -32,9 +32,16 @@ pub struct Switches {
     pub validate_at_renewal: bool,
     /// Whether a dropped Outlook notification leads to a `missed` lifecycle notification.
     pub missed_after_drop: bool,
-    /// Whether `reauthorizationRequired` is sent before subscriptions end that are made from now on. Off, so that a test
-    /// hears only what it asks for; the control API sends one at any time.
-    pub challenges: bool,
+    /// Before what `reauthorizationRequired` is sent for subscriptions that are made from now on. Off, so that a test hears
+    /// only what it asks for; the control API sends one at any time.
+    pub challenges: Challenges,
+    /// What becomes of notifications while a subscription is not authorized: its token has expired, or an administrator took
+    /// access away. Never, since app-only subscriptions that are renewed but weekly live well in the field.
+    pub pause: Pause,
+    /// How long after its token has expired a subscription is still notified, in seconds: Microsoft says "for a while".
+    pub pause_grace_seconds: u64,
+    /// How long Graph takes tokens after an administrator took access away, in seconds.
+    pub revocation_seconds: u64,
     /// Whether the answers of a batch come in an order that the seed decides, rather than in that in which the parts ended:
     /// Microsoft promises none.
     pub shuffled_batches: bool,
@@ -59,13 +66,44 @@ impl Default for Switches {
             without_etag: false,
             validate_at_renewal: false,
             missed_after_drop: true,
-            challenges: false,
+            challenges: Challenges::Off,
+            pause: Pause::Never,
+            pause_grace_seconds: 0,
+            revocation_seconds: 0,
             shuffled_batches: true,
             maxima_minutes: BTreeMap::new(),
             subscription_page: 100,
             token_seconds: 3_599,
         }
     }
+}
+
+/// Before what `reauthorizationRequired` is sent.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Challenges {
+    /// Both ends.
+    Both,
+    /// The end of the subscription.
+    End,
+    /// Nothing.
+    #[default]
+    Off,
+    /// The end of the access token that the subscription was made, renewed or reauthorized with.
+    Token,
+}
+
+/// What becomes of notifications while a subscription is not authorized.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pause {
+    /// They are held until it is, for up to 4 hours.
+    Hold,
+    /// They are lost.
+    Lose,
+    /// They are sent.
+    #[default]
+    Never,
 }
 
 /// How words are cased in `resource` and `resourceData`.

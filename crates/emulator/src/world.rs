@@ -8,8 +8,16 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use crate::{
-    Options, Switches, directory::Directory, fault::Faults, ids, ledger::Ledger, notify::Notifier,
-    options::Delivery, shuffle::Shuffle, signin::jwt::Signer, subscription::book::Book,
+    Options, Switches,
+    directory::Directory,
+    fault::Faults,
+    ids,
+    ledger::Ledger,
+    notify::Notifier,
+    options::Delivery,
+    shuffle::Shuffle,
+    signin::{Troubles, jwt::Signer},
+    subscription::book::Book,
     throttle::Throttle,
 };
 
@@ -30,6 +38,8 @@ pub(crate) struct World {
     pub(crate) directory: Directory,
     /// Makes and reads access tokens.
     pub(crate) signer: Signer,
+    /// What administrators broke.
+    pub(crate) troubles: Troubles,
     /// Every subscription.
     pub(crate) book: Book,
     /// Sends notifications.
@@ -65,6 +75,7 @@ impl World {
         Ok(Self {
             directory: Directory::seeded(&seeded),
             signer: Signer::new(&*options.entropy),
+            troubles: Troubles::default(),
             book: Book::default(),
             notifier: Notifier::default(),
             faults: Faults::new(options.seed),

@@ -1,6 +1,6 @@
 //! One call: who makes it, and what of its query and body the handlers need.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, header};
@@ -37,6 +37,8 @@ pub(crate) struct Caller {
     pub(crate) service_principal: Uuid,
     /// What it may do.
     pub(crate) roles: Vec<String>,
+    /// When its token expires.
+    pub(crate) expires_at: Timestamp,
 }
 
 /// One call.
@@ -123,11 +125,17 @@ impl Caller {
                     "The identity of the calling application could not be established.",
                 )
             })?;
+        let delay = Duration::from_secs(world.switches().revocation_seconds);
+        let refusal = world.troubles.refusal(tenant.id, claims.appid, now, delay);
+        if let Some(refusal) = refusal {
+            return Err(refusal);
+        }
         Ok(Self {
             app: claims.appid,
             tenant,
             service_principal,
             roles: claims.roles,
+            expires_at: Timestamp::from_millis(claims.exp.saturating_mul(1_000)),
         })
     }
 

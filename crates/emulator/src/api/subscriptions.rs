@@ -8,8 +8,8 @@ use super::{
     page::{self, Window},
 };
 use crate::{
-    notify::challenge,
-    subscription::{change, create},
+    notify::{challenge, pause},
+    subscription::{Subscription, change, create},
 };
 
 /// Lists or makes subscriptions.
@@ -61,6 +61,7 @@ pub(super) async fn single(call: &Call<'_>, method: &Method, id: &str) -> Answer
         Method::PATCH => {
             let patched = change::patch(world, caller, id, &call.body, call.trace.request_id);
             let subscription = patched.await?;
+            authorized(call, &subscription);
             Ok(answer::json(
                 StatusCode::OK,
                 subscription.entity().to_string().into(),
@@ -72,6 +73,8 @@ pub(super) async fn single(call: &Call<'_>, method: &Method, id: &str) -> Answer
                 .book
                 .remove(subscription.id, world.clock.now())
                 .ok_or_else(GraphError::subscription_not_found)?;
+            challenge::acted(world, subscription.id);
+            pause::forget(world, subscription.id);
             Ok(answer::empty(StatusCode::NO_CONTENT))
         }
         _ => Err(answer::method_not_allowed()),
@@ -80,6 +83,13 @@ pub(super) async fn single(call: &Call<'_>, method: &Method, id: &str) -> Answer
 
 /// Reauthorizes a subscription.
 pub(super) fn reauthorize(call: &Call<'_>, id: &str) -> Answer {
-    change::reauthorize(call.world, &call.caller, id)?;
+    let subscription = change::reauthorize(call.world, &call.caller, id)?;
+    authorized(call, &subscription);
     Ok(answer::empty(StatusCode::NO_CONTENT))
+}
+
+/// What follows where a subscription is authorized anew.
+fn authorized(call: &Call<'_>, subscription: &Subscription) {
+    challenge::acted(call.world, subscription.id);
+    pause::release(call.world, subscription);
 }

@@ -4,12 +4,13 @@
 //! | --- | --- |
 //! | `GET state` | all of the below at once |
 //! | `GET POST tenants`, `POST tenants/{tenant}/users`, `POST apps`, `DELETE tenants/{tenant}/apps/{app}` | directory |
+//! | `PUT DELETE tenants/{tenant}/apps/{app}/trouble`, `PUT DELETE apps/{app}/trouble` | access or a secret that is broken |
 //! | `POST users/{user}/messages`, `POST users/{user}/events`, `PATCH DELETE users/{user}/events/{id}` | changes without a token |
-//! | `GET subscriptions`, `DELETE subscriptions/{id}`, `POST subscriptions/{id}/lifecycle` | subscriptions of all apps |
+//! | `GET subscriptions`, `DELETE subscriptions/{id}`, `POST subscriptions/{id}/lifecycle`, `POST lifecycle` | subscriptions of all apps |
 //! | `GET POST DELETE faults`, `POST flush` | what goes wrong on purpose |
 //! | `GET PATCH switches`, `GET PATCH delivery`, `GET PATCH limits`, `GET PATCH throttling` | forms, times, quotas |
 //! | `GET quotas` | the most that was used of each limit on calls |
-//! | `GET calls`, `GET sent`, `GET violations`, `GET endpoints`, `DELETE log` | what has happened |
+//! | `GET calls`, `GET sent`, `GET violations`, `GET losses`, `GET endpoints`, `DELETE log` | what has happened |
 //! | `GET clock`, `POST clock/advance` | time, if it is a manual clock |
 //! | `POST notifications` | a hand-made POST |
 
@@ -19,12 +20,13 @@ pub(crate) mod mail;
 mod settings;
 mod state;
 pub(crate) mod subscriptions;
+pub(crate) mod trouble;
 
 use std::sync::Arc;
 
 use axum::{
     Router,
-    routing::{delete, get, patch, post},
+    routing::{delete, get, patch, post, put},
 };
 
 use crate::world::World;
@@ -39,6 +41,7 @@ pub(crate) fn router() -> Router<Arc<World>> {
         .route("/calls", get(state::calls))
         .route("/sent", get(state::sent))
         .route("/violations", get(state::violations))
+        .route("/losses", get(state::losses))
         .route("/endpoints", get(state::endpoints))
         .route("/log", delete(state::clear))
         .route(
@@ -50,7 +53,15 @@ pub(crate) fn router() -> Router<Arc<World>> {
             "/tenants/{tenant}/apps/{app}",
             delete(directory::remove_consent),
         )
+        .route(
+            "/tenants/{tenant}/apps/{app}/trouble",
+            put(trouble::set_access).delete(trouble::clear_access),
+        )
         .route("/apps", post(directory::create_app))
+        .route(
+            "/apps/{app}/trouble",
+            put(trouble::set_secret).delete(trouble::clear_secret),
+        )
         .route("/users/{user}/messages", post(mail::create_message))
         .route("/users/{user}/events", post(mail::create_event))
         .route(
@@ -60,6 +71,7 @@ pub(crate) fn router() -> Router<Arc<World>> {
         .route("/subscriptions", get(subscriptions::list))
         .route("/subscriptions/{id}", delete(subscriptions::remove))
         .route("/subscriptions/{id}/lifecycle", post(subscriptions::send))
+        .route("/lifecycle", post(subscriptions::send_all))
         .route(
             "/faults",
             get(settings::faults)

@@ -1,6 +1,6 @@
 //! What has happened and how things stand.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{Json, extract::State};
 use http::StatusCode;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::subscriptions;
 use crate::{
-    CallCount, Endpoint, QuotaUse, Sent, Violation,
+    CallCount, Endpoint, Loss, QuotaUse, Sent, Violation,
     notify::{self},
     world::World,
 };
@@ -27,6 +27,7 @@ pub(super) async fn all(State(world): State<Arc<World>>) -> Json<Value> {
         "pending": notify::pending(&world),
         "calls": world.ledger.calls(),
         "violations": world.ledger.violations(),
+        "losses": world.ledger.losses(),
     }))
 }
 
@@ -44,6 +45,10 @@ pub(super) async fn violations(State(world): State<Arc<World>>) -> Json<Vec<Viol
 
 pub(super) async fn endpoints(State(world): State<Arc<World>>) -> Json<Vec<Endpoint>> {
     Json(notify::endpoints(&world))
+}
+
+pub(super) async fn losses(State(world): State<Arc<World>>) -> Json<BTreeMap<Loss, u64>> {
+    Json(world.ledger.losses())
 }
 
 pub(super) async fn quotas(State(world): State<Arc<World>>) -> Json<Vec<QuotaUse>> {

@@ -8,11 +8,18 @@ use axum::{
 };
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use tidings_domain::{Timestamp, notification::LifecycleEvent};
+use tidings_domain::{
+    Timestamp,
+    notification::{LifecycleEvent, UnknownLifecycleEvent},
+};
 use uuid::Uuid;
 
 use super::ControlError;
-use crate::{notify, subscription::Subscription, world::World};
+use crate::{
+    notify::{self, challenge, pause},
+    subscription::Subscription,
+    world::World,
+};
 
 /// A subscription as tests need it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -35,12 +42,20 @@ pub struct SubscriptionInfo {
     pub client_state: Option<String>,
     /// When it ends.
     pub expires_at: Timestamp,
+    /// When the token expires that it was made, renewed or reauthorized with.
+    pub token_expires_at: Timestamp,
+    /// Whether it is not notified now.
+    pub paused: bool,
+    /// How many notifications are held for it.
+    pub held: usize,
 }
 
 /// Every living subscription.
 pub(crate) fn all(world: &World) -> Vec<SubscriptionInfo> {
     let all = world.book.all(world.clock.now());
-    all.iter().map(|subscription| info(subscription)).collect()
+    all.iter()
+        .map(|subscription| info(world, subscription))
+        .collect()
 }
 
 /// Sends a lifecycle notification; `subscriptionRemoved` also removes the subscription.
@@ -49,19 +64,48 @@ pub(crate) fn lifecycle(
     id: Uuid,
     event: LifecycleEvent,
 ) -> Result<(), ControlError> {
-    let now = world.clock.now();
-    let subscription = world
-        .book
-        .get(id, now)
-        .ok_or(ControlError::NotFound("subscription"))?;
+    let subscription = find(world, id)?;
     notify::lifecycle(world, &subscription, event)?;
     if event == LifecycleEvent::SubscriptionRemoved {
-        world.book.remove(id, now);
+        remove_silently(world, id);
     }
     Ok(())
 }
 
-fn info(subscription: &Subscription) -> SubscriptionInfo {
+/// Sends several lifecycle notifications, those to one URL in one POST; each `subscriptionRemoved` also removes the subscription.
+pub(crate) fn lifecycles(
+    world: &Arc<World>,
+    all: &[(Uuid, LifecycleEvent)],
+) -> Result<(), ControlError> {
+    let found = all
+        .iter()
+        .map(|&(id, event)| Ok((find(world, id)?, event)))
+        .collect::<Result<Vec<_>, ControlError>>()?;
+    notify::lifecycles(world, &found)?;
+    for (id, event) in all {
+        if *event == LifecycleEvent::SubscriptionRemoved {
+            remove_silently(world, *id);
+        }
+    }
+    Ok(())
+}
+
+/// Removes a subscription without telling anybody; whether it was there.
+pub(crate) fn remove_silently(world: &World, id: Uuid) -> bool {
+    let removed = world.book.remove(id, world.clock.now()).is_some();
+    challenge::acted(world, id);
+    pause::forget(world, id);
+    removed
+}
+
+fn find(world: &World, id: Uuid) -> Result<Arc<Subscription>, ControlError> {
+    world
+        .book
+        .get(id, world.clock.now())
+        .ok_or(ControlError::NotFound("subscription"))
+}
+
+fn info(world: &World, subscription: &Subscription) -> SubscriptionInfo {
     SubscriptionInfo {
         id: subscription.id,
         client_id: subscription.app,
@@ -75,6 +119,9 @@ fn info(subscription: &Subscription) -> SubscriptionInfo {
             .map(|address| address.text.clone()),
         client_state: subscription.client_state.clone(),
         expires_at: subscription.expires_at,
+        token_expires_at: subscription.token_expires_at,
+        paused: pause::is_paused(world, subscription, world.clock.now()),
+        held: notify::held(world, subscription.id),
     }
 }
 
@@ -93,11 +140,10 @@ pub(super) async fn remove(
     State(world): State<Arc<World>>,
     Path(id): Path<Uuid>,
 ) -> Result<StatusCode, ControlError> {
-    world
-        .book
-        .remove(id, world.clock.now())
-        .map(|_| StatusCode::NO_CONTENT)
-        .ok_or(ControlError::NotFound("subscription"))
+    if remove_silently(&world, id) {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    Err(ControlError::NotFound("subscription"))
 }
 
 pub(super) async fn send(
@@ -105,11 +151,31 @@ pub(super) async fn send(
     Path(id): Path<Uuid>,
     Json(send): Json<Send>,
 ) -> Result<StatusCode, ControlError> {
-    let event = send.event.parse().map_err(
-        |error: tidings_domain::notification::UnknownLifecycleEvent| {
-            ControlError::Invalid(error.to_string())
-        },
-    )?;
-    lifecycle(&world, id, event)?;
+    lifecycle(&world, id, event(&send.event)?)?;
     Ok(StatusCode::ACCEPTED)
+}
+
+/// One of several lifecycle notifications to send.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SendTo {
+    subscription: Uuid,
+    event: String,
+}
+
+pub(super) async fn send_all(
+    State(world): State<Arc<World>>,
+    Json(sends): Json<Vec<SendTo>>,
+) -> Result<StatusCode, ControlError> {
+    let all = sends
+        .iter()
+        .map(|send| Ok((send.subscription, event(&send.event)?)))
+        .collect::<Result<Vec<_>, ControlError>>()?;
+    lifecycles(&world, &all)?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+fn event(word: &str) -> Result<LifecycleEvent, ControlError> {
+    word.parse()
+        .map_err(|error: UnknownLifecycleEvent| ControlError::Invalid(error.to_string()))
 }

@@ -1,46 +1,78 @@
-//! `reauthorizationRequired` before a subscription ends (Microsoft's "lifecycle notifications" page, its illustrative
-//! schedule, taken for the end of the subscription): with 12 and with 6 hours left, then from 4 hours on every quarter of an
-//! hour until somebody acts.
+//! `reauthorizationRequired` before a subscription ends, or before the access token that it was authorized with does
+//! (Microsoft's "lifecycle notifications" page, its illustrative schedule): with 12 and with 6 hours left, then from 4 hours on
+//! every quarter of an hour until somebody acts.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tidings_domain::{Timestamp, notification::LifecycleEvent};
+use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::lifecycle;
-use crate::{subscription::Subscription, world::World};
+use super::lifecycle::lifecycle;
+use crate::{subscription::Subscription, switches::Challenges, world::World};
 
 const FIRST: Duration = Duration::from_hours(12);
 const SECOND: Duration = Duration::from_hours(6);
 const OFTEN: Duration = Duration::from_hours(4);
 const PAUSE: Duration = Duration::from_mins(15);
 
-/// For how long a subscription that was reauthorized is left alone: the life of the token it was done with.
-const REAUTHORIZED: Duration = Duration::from_hours(1);
+/// For how long a subscription that somebody acted on is not challenged for its own end: the life of the token it was done
+/// with.
+const QUIET: Duration = Duration::from_hours(1);
+
+/// Whom to tell that a subscription that is watched was acted on.
+#[derive(Debug, Default)]
+pub(super) struct Watched(Mutex<HashMap<Uuid, Arc<Notify>>>);
 
 /// Watches over the end of a subscription, if that is switched on and it has a lifecycle URL.
 pub(crate) fn watch(world: &Arc<World>, subscription: &Subscription) {
-    if !world.switches().challenges || subscription.lifecycle_url.is_none() {
+    if world.switches().challenges == Challenges::Off || subscription.lifecycle_url.is_none() {
         return;
+    }
+    let acted = Arc::new(Notify::new());
+    {
+        let watched = &world.notifier.watched.0;
+        let mut watched = watched.lock().unwrap_or_else(PoisonError::into_inner);
+        watched.insert(subscription.id, Arc::clone(&acted));
     }
     let (id, world) = (subscription.id, Arc::clone(world));
     let tasks = world.tasks.clone();
     tasks.spawn(async move {
         tokio::select! {
-            () = run(&world, id) => {}
+            () = run(&world, id, &acted) => {}
             () = world.stop.cancelled() => {}
         }
+        let watched = &world.notifier.watched.0;
+        let mut watched = watched.lock().unwrap_or_else(PoisonError::into_inner);
+        watched.remove(&id);
     });
 }
 
-async fn run(world: &Arc<World>, id: Uuid) {
+/// Tells whoever watches over a subscription that it was renewed, reauthorized or removed.
+pub(crate) fn acted(world: &World, id: Uuid) {
+    let watched = &world.notifier.watched.0;
+    let watched = watched.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(acted) = watched.get(&id) {
+        acted.notify_one();
+    }
+}
+
+async fn run(world: &Arc<World>, id: Uuid, acted: &Notify) {
     let mut last = None;
     while let Some(subscription) = world.book.get(id, world.clock.now()) {
         let now = world.clock.now();
-        let due = due(&subscription, last);
+        let Some(due) = due(&subscription, last, world.switches().challenges) else {
+            return;
+        };
         if due > now {
-            // It may be renewed meanwhile; then another moment is due.
-            world.clock.sleep(now.until(due)).await;
+            tokio::select! {
+                () = world.clock.sleep(now.until(due)) => {}
+                () = acted.notified() => {}
+            }
             continue;
         }
         // Without its URL nobody would be watching.
@@ -54,16 +86,65 @@ async fn run(world: &Arc<World>, id: Uuid) {
 }
 
 /// When the next challenge is due, after the one at `last`.
-fn due(subscription: &Subscription, last: Option<Timestamp>) -> Timestamp {
-    let end = subscription.expires_at;
-    let due = match last {
+fn due(
+    subscription: &Subscription,
+    last: Option<Timestamp>,
+    challenges: Challenges,
+) -> Option<Timestamp> {
+    let end = || {
+        let due = next(subscription.expires_at, last);
+        match subscription.acted_at() {
+            Some(at) => due.max(at + QUIET),
+            None => due,
+        }
+    };
+    let token = || {
+        let due = next(subscription.token_expires_at, last);
+        match subscription.acted_at() {
+            // The first token is challenged as soon as the schedule says, which is at once if it lives for less than 12 hours.
+            // If that held for the next ones, too, then the answer to each challenge would bring another: it is a quarter of the
+            // token's life that is left alone.
+            Some(at) => {
+                let life = at.until(subscription.token_expires_at);
+                due.max(at + (life / 4).max(PAUSE))
+            }
+            None => due,
+        }
+    };
+    match challenges {
+        Challenges::Off => None,
+        Challenges::End => Some(end()),
+        Challenges::Token => Some(token()),
+        Challenges::Both => Some(end().min(token())),
+    }
+}
+
+/// When something that ends at `end` is challenged next, after the challenge at `last`.
+fn next(end: Timestamp, last: Option<Timestamp>) -> Timestamp {
+    match last {
         None => end - FIRST,
         Some(last) if last < end - FIRST => end - FIRST,
         Some(last) if last < end - SECOND => end - SECOND,
         Some(last) if last < end - OFTEN => end - OFTEN,
         Some(last) => last + PAUSE,
-    };
-    subscription
-        .reauthorized_at
-        .map_or(due, |at| due.max(at + REAUTHORIZED))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const END: Timestamp = Timestamp::from_millis(1_795_341_600_000);
+
+    #[test]
+    fn a_long_life_is_challenged_three_times_then_every_quarter_of_an_hour() {
+        let mut last = None;
+        let mut left = Vec::new();
+        for _ in 0..6 {
+            let due = next(END, last);
+            left.push(due.until(END).as_secs() / 60);
+            last = Some(due);
+        }
+        assert_eq!(left, [720, 360, 240, 225, 210, 195]);
+    }
 }

@@ -3,6 +3,8 @@
 //! | module | holds |
 //! | --- | --- |
 //! | `challenge` | `reauthorizationRequired` before the end |
+//! | `lifecycle` | what happened to a subscription itself |
+//! | `pause` | what becomes of items while a subscription is not authorized |
 //! | `item` | the JSON of one item |
 //! | `route` | what faults make of items on their way: dropped, doubled, late, shuffled, merged |
 //! | `send` | one POST with its retries |
@@ -11,34 +13,40 @@
 pub(crate) mod challenge;
 mod host;
 mod item;
+mod lifecycle;
+pub(crate) mod pause;
 mod route;
 mod send;
 
 use std::sync::{Arc, atomic::AtomicUsize};
 
-use http::StatusCode;
 use serde::Deserialize;
-use tidings_domain::{notification::LifecycleEvent, resource::ChangeType};
+use tidings_domain::resource::ChangeType;
 use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    api::GraphError,
     directory::User,
     mailbox::item::Item,
     subscription::{Subscription, Watch},
     world::World,
 };
+use challenge::Watched;
 use host::Hosts;
+use pause::Held;
 use route::Buffers;
 
 pub use host::Endpoint;
+use lifecycle::tell_missed;
+pub(crate) use lifecycle::{lifecycle, lifecycles};
 
 /// What sending needs to remember.
 #[derive(Debug, Default)]
 pub(crate) struct Notifier {
     hosts: Hosts,
     buffers: Buffers,
+    held: Held,
+    watched: Watched,
     /// POSTs that wait or are under way.
     pending: AtomicUsize,
 }
@@ -84,7 +92,7 @@ pub(crate) fn changed(world: &Arc<World>, tenant: Uuid, what: Changed<'_>, chang
         _ => None,
     };
     let raised = world.book.watching(watches, now);
-    let items: Vec<Outgoing> = raised
+    let items = raised
         .iter()
         .filter(|subscription| subscription.change_types.contains(change))
         .filter(|subscription| {
@@ -92,48 +100,22 @@ pub(crate) fn changed(world: &Arc<World>, tenant: Uuid, what: Changed<'_>, chang
         })
         // There is no encrypted content in the emulator, and a rich notification without it would be a lie.
         .filter(|subscription| !subscription.rich)
-        .map(|subscription| Outgoing {
-            json: item::change(world, subscription, tenant, what, change),
-            ..Outgoing::to(subscription)
-        })
-        .collect();
-    route::take(world, items);
-}
-
-/// Sends a lifecycle notification for a subscription; an error if it has no lifecycle URL.
-pub(crate) fn lifecycle(
-    world: &Arc<World>,
-    subscription: &Subscription,
-    event: LifecycleEvent,
-) -> Result<(), GraphError> {
-    let url = subscription.lifecycle_url.as_ref().ok_or_else(|| {
-        GraphError::new(
-            StatusCode::BAD_REQUEST,
-            "NoLifecycleUrl",
-            "The subscription has no lifecycleNotificationUrl.",
-        )
-    })?;
-    let outgoing = Outgoing {
-        url: url.url.clone(),
-        missed: None,
-        json: item::lifecycle(world, subscription, event),
-        subscription: subscription.id,
-    };
-    send::start(world, &[outgoing]);
-    Ok(())
-}
-
-/// Tells subscriptions that lost notifications, where the switch and the resource allow it.
-fn tell_missed(world: &Arc<World>, lost: impl IntoIterator<Item = Uuid>) {
-    if !world.switches().missed_after_drop {
-        return;
-    }
-    for id in lost {
-        if let Some(subscription) = world.book.get(id, world.clock.now()) {
-            // Without a lifecycle URL nobody can be told.
-            let _ = lifecycle(world, &subscription, LifecycleEvent::Missed);
+        .map(|subscription| {
+            let item = Outgoing {
+                json: item::change(world, subscription, tenant, what, change),
+                ..Outgoing::to(subscription)
+            };
+            (item, pause::is_paused(world, subscription, now))
+        });
+    let mut sent = Vec::new();
+    for (item, paused) in items {
+        if paused {
+            pause::keep(world, item, now);
+        } else {
+            sent.push(item);
         }
     }
+    route::take(world, sent);
 }
 
 /// A hand-made POST: sent as it is, with the retries of any other.
@@ -149,6 +131,11 @@ pub struct RawPost {
 /// Sends a hand-made POST.
 pub(crate) fn raw(world: &Arc<World>, post: RawPost) {
     send::start_raw(world, post.url, post.body.get().to_owned());
+}
+
+/// How many notifications are held for a subscription that is not authorized.
+pub(crate) fn held(world: &World, subscription: Uuid) -> usize {
+    world.notifier.held.count(subscription)
 }
 
 /// How many POSTs wait or are under way, items in buffers included.

@@ -9,7 +9,7 @@ use std::{
 use url::Url;
 
 use super::{Outgoing, send, tell_missed};
-use crate::{fault::Fault, world::World};
+use crate::{fault::Fault, ledger::Loss, world::World};
 
 /// Items that wait for others.
 #[derive(Debug, Default)]
@@ -44,6 +44,7 @@ pub(super) fn take(world: &Arc<World>, items: Vec<Outgoing>) {
             _ => None,
         });
         if let Some(missed) = dropped {
+            world.ledger.lost(Loss::Fault, 1);
             if missed && item.missed.is_some() {
                 tell_missed(world, [item.subscription]);
             }
@@ -113,7 +114,8 @@ fn release_shuffled(world: &Arc<World>, mut items: Vec<Outgoing>) {
     send::start_in_order(world, items);
 }
 
-fn merge(world: &Arc<World>, item: Outgoing) {
+/// Sends an item, alone or with others of its URL.
+pub(super) fn merge(world: &Arc<World>, item: Outgoing) {
     let wanted = world.faults.hit(|fault| match fault {
         Fault::Merge { size, within_ms } => Some((*size, *within_ms)),
         _ => None,

@@ -17,7 +17,10 @@ use super::{
     host::{Admission, Host},
     tell_missed,
 };
-use crate::{ledger::Sent, world::World};
+use crate::{
+    ledger::{Loss, Sent},
+    world::World,
+};
 
 /// How much of an answer is read: its status says all.
 const ANSWER_CAP: usize = 1_024;
@@ -121,12 +124,18 @@ async fn run(world: &Arc<World>, post: Post, first_only: bool) -> Option<(Post, 
     let sample = match host.admit(now, true, &post.missed, &delivery) {
         Admission::Go => false,
         Admission::Sample => true,
-        Admission::Lost => return None,
+        Admission::Lost => {
+            post.lost(world, Loss::DropState);
+            return None;
+        }
         Admission::Wait(span) => {
             world.clock.sleep(span).await;
             let now = world.clock.monotonic();
             match host.admit(now, false, &post.missed, &delivery) {
-                Admission::Lost => return None,
+                Admission::Lost => {
+                    post.lost(world, Loss::DropState);
+                    return None;
+                }
                 admission => admission == Admission::Sample,
             }
         }
@@ -153,12 +162,16 @@ async fn retry(world: &Arc<World>, post: &Post, tried: Tried) {
         world.clock.sleep(delivery.wait_after(number)).await;
         let now = world.clock.monotonic();
         if now.saturating_sub(tried.first_at) > delivery.give_up() {
+            post.lost(world, Loss::GaveUp);
             tell_missed(world, post.missed.iter().copied());
             return;
         }
         let host = world.notifier.hosts.of(&post.host(), &delivery);
         let sample = match host.admit(now, false, &post.missed, &delivery) {
-            Admission::Lost => return,
+            Admission::Lost => {
+                post.lost(world, Loss::DropState);
+                return;
+            }
             admission => admission == Admission::Sample,
         };
         number += 1;
@@ -260,6 +273,10 @@ impl Post {
                 .map(|item| item.subscription)
                 .collect(),
         })
+    }
+
+    fn lost(&self, world: &World, loss: Loss) {
+        world.ledger.lost(loss, self.subscriptions.len());
     }
 
     fn host(&self) -> String {

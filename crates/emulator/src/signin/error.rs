@@ -10,12 +10,22 @@ use crate::time;
 /// Why no token is given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SignInError {
+    /// The app is disabled in this tenant.
+    AppDisabled {
+        /// The client id as sent.
+        app: String,
+    },
     /// The app is not known in this tenant.
     AppNotFound {
         /// The client id as sent.
         app: String,
         /// The tenant as sent.
         tenant: String,
+    },
+    /// The secret has expired.
+    ExpiredSecret {
+        /// The client id as sent.
+        app: String,
     },
     /// The secret is wrong.
     InvalidSecret {
@@ -31,6 +41,18 @@ pub(crate) enum SignInError {
     Missing {
         /// Its name.
         parameter: &'static str,
+    },
+    /// The app's own object is missing in this tenant.
+    NoServicePrincipal {
+        /// The client id as sent.
+        app: String,
+        /// The tenant as sent.
+        tenant: String,
+    },
+    /// Nobody has consented to the app in this tenant.
+    NotConsented {
+        /// The client id as sent.
+        app: String,
     },
     /// Another error, set as a fault.
     Other {
@@ -53,10 +75,14 @@ impl SignInError {
     /// The number after `AADSTS`.
     pub(crate) fn code(&self) -> u32 {
         match self {
+            Self::AppDisabled { .. } => 7_000_112,
             Self::AppNotFound { .. } => 700_016,
+            Self::ExpiredSecret { .. } => 7_000_222,
             Self::InvalidSecret { .. } => 7_000_215,
             Self::InvalidScope { .. } => 70_011,
             Self::Missing { .. } => 900_144,
+            Self::NoServicePrincipal { .. } => 7_000_229,
+            Self::NotConsented { .. } => 65_001,
             Self::Other { code } => *code,
             Self::TenantNotFound { .. } => 90_002,
             Self::UnsupportedGrant { .. } => 70_003,
@@ -84,6 +110,16 @@ impl SignInError {
 
     fn message(&self) -> String {
         match self {
+            Self::AppDisabled { app } => format!("Application '{app}' is disabled."),
+            Self::ExpiredSecret { app } => {
+                format!("The provided client secret keys for app '{app}' are expired.")
+            }
+            Self::NoServicePrincipal { app, tenant } => format!(
+                "The client application {app} is missing service principal in the tenant {tenant}."
+            ),
+            Self::NotConsented { app } => {
+                format!("The administrator has not consented to use the application '{app}'.")
+            }
             Self::AppNotFound { app, tenant } => format!(
                 "Application with identifier '{app}' was not found in the directory '{tenant}'."
             ),

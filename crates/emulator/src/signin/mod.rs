@@ -2,6 +2,7 @@
 
 mod error;
 pub(crate) mod jwt;
+mod trouble;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderMap, header::AUTHORIZATION};
@@ -12,6 +13,8 @@ use uuid::Uuid;
 use crate::world::World;
 pub(crate) use error::SignInError;
 use jwt::Claims;
+pub(crate) use trouble::Troubles;
+pub use trouble::{SecretTrouble, Trouble};
 
 /// The JSON of the answer to a request for a token.
 pub(crate) fn token(
@@ -43,16 +46,27 @@ pub(crate) fn token(
     };
     let id: Uuid = app.parse().map_err(|_| not_found())?;
     let consent = tenant.consent_to(id).ok_or_else(not_found)?;
+    let trouble = world.troubles.access(tenant.id, id);
+    if let Some(error) = trouble.and_then(|trouble| trouble.error(&app, &tenant.domain)) {
+        return Err(error);
+    }
     let secret = world.directory.secret(id).ok_or_else(not_found)?;
-    if form.need("client_secret")? != secret.expose() {
+    let broken = world.troubles.secret(id);
+    if form.need("client_secret")? != secret.expose() || broken == Some(SecretTrouble::Wrong) {
         return Err(SignInError::InvalidSecret { app });
+    }
+    if broken == Some(SecretTrouble::Expired) {
+        return Err(SignInError::ExpiredSecret { app });
     }
     let now = world.clock.now();
     let life = world.switches().token_seconds;
     let claims = Claims {
         tid: tenant.id,
         appid: id,
-        roles: consent.roles,
+        roles: match trouble {
+            Some(_) => Vec::new(),
+            None => consent.roles,
+        },
         exp: now
             .as_seconds()
             .saturating_add(i64::try_from(life).unwrap_or(i64::MAX)),

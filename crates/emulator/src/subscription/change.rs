@@ -76,12 +76,18 @@ pub(crate) async fn patch(
             subscription.notification_url = url;
             subscription.extra.extend(certificate);
             subscription.patched_at = Some(now);
+            // Renewing reauthorizes.
+            subscription.token_expires_at = caller.expires_at;
         })
         .ok_or_else(GraphError::subscription_not_found)
 }
 
 /// Renews the permission of a subscription, not its life.
-pub(crate) fn reauthorize(world: &World, caller: &Caller, id: &str) -> Result<(), GraphError> {
+pub(crate) fn reauthorize(
+    world: &World,
+    caller: &Caller,
+    id: &str,
+) -> Result<Arc<Subscription>, GraphError> {
     let current = find(world, caller, id)?;
     check_apart(world, &current, current.patched_at);
     let now = world.clock.now();
@@ -89,8 +95,8 @@ pub(crate) fn reauthorize(world: &World, caller: &Caller, id: &str) -> Result<()
         .book
         .update(current.id, now, |subscription| {
             subscription.reauthorized_at = Some(now);
+            subscription.token_expires_at = caller.expires_at;
         })
-        .map(drop)
         .ok_or_else(GraphError::subscription_not_found)
 }
 

@@ -103,6 +103,7 @@ fn read(world: &World, caller: &Caller, body: &[u8]) -> Result<Subscription, Gra
         extra,
         patched_at: None,
         reauthorized_at: None,
+        token_expires_at: caller.expires_at,
     })
 }
 

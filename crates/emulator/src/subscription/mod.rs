@@ -65,6 +65,8 @@ pub(crate) struct Subscription {
     pub(crate) patched_at: Option<Timestamp>,
     /// When it was last reauthorized without PATCH.
     pub(crate) reauthorized_at: Option<Timestamp>,
+    /// When the token expires that it was made, renewed or reauthorized with.
+    pub(crate) token_expires_at: Timestamp,
 }
 
 /// A URL, with the text it was given as: that is what is given back.
@@ -77,6 +79,11 @@ pub(crate) struct Address {
 }
 
 impl Subscription {
+    /// When it was last renewed or reauthorized.
+    pub(crate) fn acted_at(&self) -> Option<Timestamp> {
+        self.patched_at.max(self.reauthorized_at)
+    }
+
     /// Whether Outlook keeps the resource: it alone sends `missed`.
     pub(crate) fn is_outlook(&self) -> bool {
         matches!(

@@ -20,4 +20,5 @@ mod signin;
 mod subscriptions;
 mod throttling;
 mod tls;
+mod trouble;
 mod users;
