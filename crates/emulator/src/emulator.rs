@@ -1,9 +1,10 @@
 //! The emulator as a value: what tests hold, and what the command serves.
 
+mod mailbox;
+
 use std::{collections::BTreeMap, io, sync::Arc};
 
 use axum::Router;
-use serde_json::{Map, Value};
 use tidings_domain::notification::LifecycleEvent;
 use tidings_egress::EgressError;
 use tokio::net::TcpListener;
@@ -108,42 +109,6 @@ impl Emulator {
     /// Heals an app's secret; whether it was broken.
     pub fn heal_secret(&self, app: Uuid) -> bool {
         self.world.troubles.heal_secret(app)
-    }
-
-    /// Puts an event into a user's calendar and raises notifications; the event's JSON.
-    pub fn create_event(
-        &self,
-        user: Uuid,
-        members: Map<String, Value>,
-    ) -> Result<Value, ControlError> {
-        let item = control::mail::add_event(&self.world, user, members)?;
-        Ok(Value::Object(item.fields.clone()))
-    }
-
-    /// Changes an event and raises notifications; the event's JSON.
-    pub fn update_event(
-        &self,
-        user: Uuid,
-        id: &str,
-        members: Map<String, Value>,
-    ) -> Result<Value, ControlError> {
-        let item = control::mail::change_event(&self.world, user, id, members)?;
-        Ok(Value::Object(item.fields.clone()))
-    }
-
-    /// Removes an event and raises notifications.
-    pub fn delete_event(&self, user: Uuid, id: &str) -> Result<(), ControlError> {
-        control::mail::remove_event(&self.world, user, id)
-    }
-
-    /// Lets a message arrive in a user's inbox and raises notifications; the message's JSON.
-    pub fn receive_message(
-        &self,
-        user: Uuid,
-        members: Map<String, Value>,
-    ) -> Result<Value, ControlError> {
-        let item = control::mail::receive(&self.world, user, members)?;
-        Ok(Value::Object(item.fields.clone()))
     }
 
     /// Every living subscription.

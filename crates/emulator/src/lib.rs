@@ -1,13 +1,13 @@
 //! Microsoft Graph and its sign-in, emulated.
 //!
 //! For: tests and demonstrations of anything that takes Graph's change notifications, not of Tidings alone. Tokens,
-//! subscriptions with the real handshake, limits and error bodies, mailboxes with messages and events, users,
-//! notifications with the real times, retries and endpoint states, and faults on demand.
+//! subscriptions with the real handshake, limits and error bodies, mailboxes with messages, events and contacts, users,
+//! delta queries, notifications with the real times, retries and endpoint states, and faults on demand.
 //! Never: knows of a gateway. It follows Microsoft's pages and what the service was seen to do, and so finds out who
 //! misread them.
 //!
 //! Subscriptions to anything in the resource table are taken, with handshake and limits; data, and so notifications,
-//! exist for messages, events and users only. Rich notifications, delta queries, `$filter` and signed-in users do not
+//! exist for messages, events, contacts and users only. Rich notifications, `$filter` and signed-in users do not
 //! exist.
 //!
 //! | module | holds |
@@ -15,7 +15,8 @@
 //! | [`emulator`] | [`Emulator`]: the value that tests hold |
 //! | [`options`], [`switches`] | what it is made with, and which forms and behaviours apply |
 //! | `directory` | tenants, apps, users |
-//! | `mailbox` | messages and events |
+//! | `mailbox` | messages, events, contacts |
+//! | `delta` | what changed, for delta queries |
 //! | `signin` | the token endpoint and the tokens |
 //! | `api` | Graph's calls, alone or in batches |
 //! | `throttle` | limits on calls, and how much was used of each |
@@ -28,6 +29,7 @@
 
 mod api;
 pub mod control;
+mod delta;
 mod directory;
 pub mod emulator;
 mod face;
@@ -47,10 +49,13 @@ mod time;
 pub mod tls;
 mod world;
 
-pub use control::{AppInfo, ControlError, NewApp, NewTenant, SubscriptionInfo};
+pub use control::{
+    AppInfo, ControlError, FolderOf, MailboxItem, NewApp, NewTenant, SubscriptionInfo,
+};
+pub use delta::DeltaOf;
 pub use directory::{Exists, NewUser, TenantInfo, UserInfo};
 pub use emulator::Emulator;
-pub use fault::Fault;
+pub use fault::{DeltaFault, Fault};
 pub use ledger::{CallCount, Loss, Sent, Violation};
 pub use notify::{Endpoint, RawPost};
 pub use options::{Delivery, Options};

@@ -47,6 +47,19 @@ pub struct Switches {
     pub shuffled_batches: bool,
     /// Longest lives that replace the real ones, in minutes, by kind of resource: `{"event": 60}`.
     pub maxima_minutes: BTreeMap<String, u32>,
+    /// How long delta queries do not know of changes that are made from now on, in seconds: the delay of replication.
+    pub delta_lag_seconds: u64,
+    /// How many changes one page of a delta query holds at most, whatever the client prefers; 0 leaves it to the client.
+    pub delta_page: usize,
+    /// Whether delta queries give only the id and the changed members of what the client knows, which is all that is
+    /// promised.
+    pub delta_sparse: bool,
+    /// Whether the first round of a delta query tells of what was removed before it, as Microsoft says it can.
+    pub delta_early_removals: bool,
+    /// Whether `calendarView/delta` says changes outside of its window as removals, as Microsoft says it does.
+    pub delta_outside_window: bool,
+    /// How long links of delta queries on the directory live, in seconds: 7 days.
+    pub delta_directory_seconds: u64,
     /// How many subscriptions one page of `GET /subscriptions` holds.
     pub subscription_page: usize,
     /// How long access tokens live, in seconds.
@@ -72,6 +85,12 @@ impl Default for Switches {
             revocation_seconds: 0,
             shuffled_batches: true,
             maxima_minutes: BTreeMap::new(),
+            delta_lag_seconds: 0,
+            delta_page: 0,
+            delta_sparse: false,
+            delta_early_removals: false,
+            delta_outside_window: true,
+            delta_directory_seconds: 604_800,
             subscription_page: 100,
             token_seconds: 3_599,
         }

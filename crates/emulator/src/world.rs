@@ -1,6 +1,9 @@
 //! Everything one emulator knows. Handlers and senders share it.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use tidings_domain::{Clock, Entropy, clock::ManualClock, entropy::SeededEntropy};
 use tidings_egress::{AddressPolicy, Egress, EgressError};
@@ -9,6 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     Options, Switches,
+    delta::Moment,
     directory::Directory,
     fault::Faults,
     ids,
@@ -97,6 +101,14 @@ impl World {
     /// A random GUID.
     pub(crate) fn guid(&self) -> Uuid {
         ids::guid(&*self.entropy)
+    }
+
+    /// Now, for changes.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment {
+            at: self.clock.now(),
+            lag: Duration::from_secs(self.switches().delta_lag_seconds),
+        }
     }
 
     /// The switches as they are now.

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::GraphError;
 use crate::{
+    delta::Moment,
     directory::{Tenant, User},
     world::World,
 };
@@ -53,6 +54,8 @@ pub(super) struct Call<'a> {
     pub(super) query: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     /// Scheme, host and version under which the client reached us: what nextLinks begin with.
     pub(super) base: String,
+    /// What the client would like (`Prefer`), in lower case.
+    pub(super) prefer: String,
     /// The path as it came, below the version.
     pub(super) path: &'a str,
     /// The body.
@@ -154,6 +157,20 @@ impl Caller {
 }
 
 impl Call<'_> {
+    /// Now, for changes.
+    pub(super) fn moment(&self) -> Moment {
+        self.world.moment()
+    }
+
+    /// The value of a preference, such as `odata.maxpagesize`.
+    pub(super) fn preference(&self, name: &str) -> Option<&str> {
+        self.prefer
+            .split([',', ';'])
+            .filter_map(|one| one.split_once('='))
+            .find(|(other, _)| other.trim() == name)
+            .map(|(_, value)| value.trim().trim_matches('"'))
+    }
+
     /// A query parameter; names know no case, and `$` may be left out.
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         self.query
@@ -208,6 +225,13 @@ impl Call<'_> {
             .user(name)
             .ok_or_else(|| GraphError::user_not_found(name))
     }
+}
+
+/// All that a client would like, in lower case.
+pub(super) fn prefer(headers: &HeaderMap) -> String {
+    let values = headers.get_all("prefer").iter();
+    let texts: Vec<_> = values.filter_map(|value| value.to_str().ok()).collect();
+    texts.join(",").to_ascii_lowercase()
 }
 
 /// The pairs of a query.

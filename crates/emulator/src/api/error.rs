@@ -19,17 +19,24 @@ pub(crate) struct GraphError {
     pub(crate) code: Cow<'static, str>,
     /// The text for people.
     pub(crate) message: String,
+    /// The value of `Location`.
+    pub(crate) location: Option<String>,
     /// The value of `Retry-After`.
     pub(crate) retry_after: Option<String>,
 }
 
 impl GraphError {
     /// An error with this status, code and message.
-    pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(
+        status: StatusCode,
+        code: impl Into<Cow<'static, str>>,
+        message: impl Into<String>,
+    ) -> Self {
         Self {
             status,
-            code: Cow::Borrowed(code),
+            code: code.into(),
             message: message.into(),
+            location: None,
             retry_after: None,
         }
     }
@@ -135,11 +142,13 @@ impl GraphError {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),
         );
-        if let Some(value) = self
-            .retry_after
-            .and_then(|text| HeaderValue::from_str(&text).ok())
-        {
-            headers.insert(header::RETRY_AFTER, value);
+        for (name, value) in [
+            (header::LOCATION, self.location),
+            (header::RETRY_AFTER, self.retry_after),
+        ] {
+            if let Some(value) = value.and_then(|text| HeaderValue::from_str(&text).ok()) {
+                headers.insert(name, value);
+            }
         }
         response
     }

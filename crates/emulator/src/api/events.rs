@@ -1,7 +1,7 @@
 //! `users/{id}/events`, `users/{id}/events/{id}`, `users/{id}/calendarView`.
 
 use http::{Method, StatusCode};
-use tidings_domain::resource::ChangeType;
+use tidings_domain::{Timestamp, resource::ChangeType};
 
 use super::{
     Answer, GraphError, answer,
@@ -37,7 +37,7 @@ pub(super) fn collection(call: &Call<'_>, method: &Method, user: &str) -> Answer
             ))
         }
         Method::POST => {
-            let stamp = user.stamp(call.trace.now, &*call.world.entropy);
+            let stamp = user.stamp(call.moment(), &*call.world.entropy);
             let item = user.mailbox.create_event(call.members()?, &stamp)?;
             raise(call, &user, &item, ChangeType::Created);
             Ok(answer::json(StatusCode::CREATED, item.entity.clone()))
@@ -53,7 +53,7 @@ pub(super) fn single(call: &Call<'_>, method: &Method, user: &str, id: &str) -> 
     match *method {
         Method::GET => read::item(call, user.mailbox.events.get(id)),
         Method::PATCH => {
-            let stamp = user.stamp(call.trace.now, &*call.world.entropy);
+            let stamp = user.stamp(call.moment(), &*call.world.entropy);
             let item = user
                 .mailbox
                 .update_event(id, call.members()?, &stamp)?
@@ -65,7 +65,7 @@ pub(super) fn single(call: &Call<'_>, method: &Method, user: &str, id: &str) -> 
             let item = user
                 .mailbox
                 .events
-                .remove(id)
+                .remove(id, call.moment())
                 .ok_or_else(GraphError::item_not_found)?;
             raise(call, &user, &item, ChangeType::Deleted);
             Ok(answer::empty(StatusCode::NO_CONTENT))
@@ -80,6 +80,23 @@ pub(super) fn calendar_view(call: &Call<'_>, user: &str) -> Answer {
     call.caller.need("Calendars", false)?;
     let user = call.user(user)?;
     call.refuse_options()?;
+    let (from, to) = window(call)?;
+    let mut items = user
+        .mailbox
+        .events
+        .all(|event| event.place.start < to && event.place.end > from);
+    items.sort_by_key(|event| event.place.start);
+    let window = Window::read(call, PAGE)?;
+    let (page, more) = window.cut(&items);
+    let context = format!("users('{}')/calendarView", user.id);
+    Ok(answer::json(
+        StatusCode::OK,
+        page::of_items(call, &context, page, window, more),
+    ))
+}
+
+/// From when until when a calendar view is.
+pub(super) fn window(call: &Call<'_>) -> Result<(Timestamp, Timestamp), GraphError> {
     let moment = |name: &str| {
         let text = call.parameter(name).ok_or_else(|| {
             GraphError::new(
@@ -97,19 +114,7 @@ pub(super) fn calendar_view(call: &Call<'_>, user: &str) -> Answer {
             )
         })
     };
-    let (from, to) = (moment("startDateTime")?, moment("endDateTime")?);
-    let mut items = user
-        .mailbox
-        .events
-        .all(|event| event.place.start < to && event.place.end > from);
-    items.sort_by_key(|event| event.place.start);
-    let window = Window::read(call, PAGE)?;
-    let (page, more) = window.cut(&items);
-    let context = format!("users('{}')/calendarView", user.id);
-    Ok(answer::json(
-        StatusCode::OK,
-        page::of_items(call, &context, page, window, more),
-    ))
+    Ok((moment("startDateTime")?, moment("endDateTime")?))
 }
 
 fn raise(call: &Call<'_>, user: &User, item: &crate::mailbox::item::Item, change: ChangeType) {

@@ -1,4 +1,4 @@
-//! `users/{id}/messages`, the same below a mail folder, `move`, `sendMail`, `mailFolders`.
+//! `users/{id}/messages`, the same below a mail folder, `move`, `sendMail`.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use tidings_domain::resource::ChangeType;
 use super::{
     Answer, GraphError, answer,
     call::Call,
+    folders::{self, Of},
     page::{self, Window},
     read,
 };
@@ -51,7 +52,7 @@ pub(super) fn collection(
                 Some(folder) => folder,
                 None => folder_id(&user, "drafts")?,
             };
-            let stamp = user.stamp(call.trace.now, &*call.world.entropy);
+            let stamp = user.stamp(call.moment(), &*call.world.entropy);
             let item = user
                 .mailbox
                 .create_message(call.members()?, &folder, true, &stamp)?;
@@ -81,7 +82,7 @@ pub(super) fn single(
     let found = found.ok_or_else(GraphError::item_not_found)?;
     match *method {
         Method::PATCH => {
-            let stamp = user.stamp(call.trace.now, &*call.world.entropy);
+            let stamp = user.stamp(call.moment(), &*call.world.entropy);
             let item = user
                 .mailbox
                 .update_message(&found.id, call.members()?, &stamp)?
@@ -93,7 +94,7 @@ pub(super) fn single(
             let item = user
                 .mailbox
                 .messages
-                .remove(&found.id)
+                .remove(&found.id, call.moment())
                 .ok_or_else(GraphError::item_not_found)?;
             raise(call, &user, &item, ChangeType::Deleted);
             Ok(answer::empty(StatusCode::NO_CONTENT))
@@ -112,7 +113,7 @@ pub(super) fn moves(call: &Call<'_>, user: &str, id: &str) -> Answer {
         .and_then(Value::as_str)
         .ok_or_else(|| GraphError::invalid("destinationId is missing."))?;
     let folder = folder_id(&user, destination)?;
-    let stamp = user.stamp(call.trace.now, &*call.world.entropy);
+    let stamp = user.stamp(call.moment(), &*call.world.entropy);
     let (old, new) = user
         .mailbox
         .move_message(id, &folder, &stamp)
@@ -130,7 +131,7 @@ pub(super) fn send(call: &Call<'_>, user: &str) -> Answer {
     let Some(Value::Object(mut message)) = body.remove("message") else {
         return Err(GraphError::invalid("message is missing."));
     };
-    let stamp = sender.stamp(call.trace.now, &*call.world.entropy);
+    let stamp = sender.stamp(call.moment(), &*call.world.entropy);
     message.insert("from".into(), stamp.owner());
     message.insert("sender".into(), stamp.owner());
     if body.get("saveToSentItems") != Some(&Value::Bool(false)) {
@@ -145,7 +146,7 @@ pub(super) fn send(call: &Call<'_>, user: &str) -> Answer {
     for recipient in recipients(&message) {
         if let Some(user) = call.caller.tenant.user(&recipient) {
             let folder = folder_id(&user, "inbox")?;
-            let stamp = user.stamp(call.trace.now, &*call.world.entropy);
+            let stamp = user.stamp(call.moment(), &*call.world.entropy);
             let item = user
                 .mailbox
                 .create_message(message.clone(), &folder, false, &stamp)?;
@@ -155,58 +156,8 @@ pub(super) fn send(call: &Call<'_>, user: &str) -> Answer {
     Ok(answer::empty(StatusCode::ACCEPTED))
 }
 
-/// Lists the mail folders.
-pub(super) fn folders(call: &Call<'_>, user: &str) -> Answer {
-    call.caller.need("Mail", false)?;
-    let user = call.user(user)?;
-    let window = Window::read(call, PAGE)?;
-    let all: Vec<Value> = user
-        .mailbox
-        .folders
-        .all()
-        .map(|folder| folder_json(&user, folder))
-        .collect();
-    let (page, more) = window.cut(&all);
-    let context = format!("users('{}')/mailFolders", user.id);
-    Ok(answer::json(
-        StatusCode::OK,
-        page::of_values(call, &context, page.iter().cloned(), window, more),
-    ))
-}
-
-/// Reads a mail folder.
-pub(super) fn folder(call: &Call<'_>, user: &str, name: &str) -> Answer {
-    call.caller.need("Mail", false)?;
-    let user = call.user(user)?;
-    let folder = user
-        .mailbox
-        .folders
-        .find(name)
-        .ok_or_else(GraphError::item_not_found)?;
-    Ok(answer::json(
-        StatusCode::OK,
-        folder_json(&user, folder).to_string().into(),
-    ))
-}
-
-fn folder_json(user: &User, folder: &crate::mailbox::folder::Folder) -> Value {
-    let messages = user
-        .mailbox
-        .messages
-        .all(|item| item.place.folder == folder.id);
-    let unread = messages
-        .iter()
-        .filter(|item| item.fields.get("isRead") == Some(&Value::Bool(false)))
-        .count();
-    folder.json(messages.len(), unread)
-}
-
 fn folder_id(user: &User, name: &str) -> Result<Arc<str>, GraphError> {
-    user.mailbox
-        .folders
-        .find(name)
-        .map(|folder| Arc::clone(&folder.id))
-        .ok_or_else(GraphError::item_not_found)
+    Ok(Arc::clone(&folders::find(user, Of::Mail, name)?.id))
 }
 
 fn recipients(message: &serde_json::Map<String, Value>) -> Vec<String> {

@@ -8,14 +8,21 @@
 //! | `route` | what a path means |
 //! | `error`, `answer` | answers |
 //! | `page` | lists, `$top`, `$skip`, `$select`, nextLink |
-//! | `users`, `events`, `messages`, `read`, `subscriptions` | what calls do |
+//! | `users`, `deleted` | the directory |
+//! | `events`, `messages`, `contacts`, `folders`, `read` | mailboxes |
+//! | `delta` | delta queries |
+//! | `subscriptions` | subscriptions |
 
 mod answer;
 mod batch;
 mod call;
+mod contacts;
+mod deleted;
+mod delta;
 mod error;
 mod events;
 mod failure;
+mod folders;
 mod messages;
 mod page;
 mod read;
@@ -41,7 +48,8 @@ use crate::{
     world::World,
 };
 use call::Call;
-use route::Route;
+use folders::Of;
+use route::{ContactRoute, Route};
 
 /// What a handler makes.
 type Answer = Result<Response<Full<Bytes>>, GraphError>;
@@ -129,6 +137,7 @@ async fn serve(
         trace,
         query: call::query(incoming.uri.query()),
         base: base(incoming, version),
+        prefer: call::prefer(&incoming.headers),
         path,
         body: incoming.body.clone(),
     };
@@ -137,13 +146,15 @@ async fn serve(
         Route::CalendarView { user } if *method == Method::GET => {
             events::calendar_view(&call, &user)
         }
-        Route::DeletedItem { id } if *method == Method::DELETE => users::purge(&call, &id),
+        Route::Contact(route) => contact(&call, method, route),
+        Route::DeletedItem { id } if *method == Method::DELETE => deleted::purge(&call, &id),
+        Route::Delta(route) if *method == Method::GET => delta::serve(&call, route),
         Route::Event { user, id } => events::single(&call, method, &user, &id),
         Route::Events { user } => events::collection(&call, method, &user),
-        Route::Folder { user, folder } if *method == Method::GET => {
-            messages::folder(&call, &user, &folder)
+        Route::Folder { user, folder } => folders::single(&call, method, Of::Mail, &user, &folder),
+        Route::Folders { user, parent } => {
+            folders::collection(&call, method, Of::Mail, &user, parent.as_deref())
         }
-        Route::Folders { user } if *method == Method::GET => messages::folders(&call, &user),
         Route::Message { user, folder, id } => {
             messages::single(&call, method, &user, folder.as_deref(), &id)
         }
@@ -156,6 +167,7 @@ async fn serve(
         Route::Reauthorize { id } if *method == Method::POST => {
             subscriptions::reauthorize(&call, &id)
         }
+        Route::Restore { id } if *method == Method::POST => deleted::restore(&call, &id),
         Route::SendMail { user } if *method == Method::POST => messages::send(&call, &user),
         Route::Subscription { id } => subscriptions::single(&call, method, &id).await,
         Route::Subscriptions => subscriptions::collection(&call, method).await,
@@ -172,6 +184,23 @@ async fn serve(
             format!("Resource not found for the segment '{path}': the emulator does not have it."),
         )),
         _ => Err(answer::method_not_allowed()),
+    }
+}
+
+fn contact(call: &Call<'_>, method: &Method, route: ContactRoute<'_>) -> Answer {
+    match route {
+        ContactRoute::Collection { user, folder } => {
+            contacts::collection(call, method, &user, folder.as_deref())
+        }
+        ContactRoute::Folder { user, folder } => {
+            folders::single(call, method, Of::Contacts, &user, &folder)
+        }
+        ContactRoute::Folders { user, parent } => {
+            folders::collection(call, method, Of::Contacts, &user, parent.as_deref())
+        }
+        ContactRoute::Single { user, folder, id } => {
+            contacts::single(call, method, &user, folder.as_deref(), &id)
+        }
     }
 }
 

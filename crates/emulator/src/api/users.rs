@@ -1,8 +1,10 @@
-//! `users`, `users/{id}`, and deletion for good.
+//! `users`, `users/{id}`, and what can be done to deleted ones.
 
+use bytes::Bytes;
 use http::{Method, StatusCode};
 use serde_json::Value;
 use tidings_domain::resource::ChangeType;
+use uuid::Uuid;
 
 use super::{
     Answer, GraphError, answer,
@@ -44,14 +46,12 @@ pub(super) fn collection(call: &Call<'_>, method: &Method) -> Answer {
                 })?;
             let name = text("displayName").unwrap_or_else(|| mail.clone());
             let user = User::new(call.world.guid(), mail, name, &*call.world.entropy);
-            user.update(members);
-            let user = call.caller.tenant.add_user(user).map_err(|_| {
-                GraphError::new(
-                    StatusCode::BAD_REQUEST,
-                    "Request_BadRequest",
-                    "Another object with the same value for property userPrincipalName already exists.",
-                )
-            })?;
+            let user = user.with(members);
+            let user = call
+                .caller
+                .tenant
+                .add_user(user, call.moment())
+                .map_err(|_| exists())?;
             raise(call, &user, ChangeType::Updated);
             Ok(answer::json(StatusCode::CREATED, user.entity()))
         }
@@ -69,7 +69,9 @@ pub(super) fn single(call: &Call<'_>, method: &Method, name: &str) -> Answer {
             page::of_item(call, &user.profile()),
         )),
         Method::PATCH => {
-            user.update(call.members()?);
+            call.caller
+                .tenant
+                .update_user(&user, call.members()?, call.moment());
             raise(call, &user, ChangeType::Updated);
             Ok(answer::empty(StatusCode::NO_CONTENT))
         }
@@ -77,7 +79,7 @@ pub(super) fn single(call: &Call<'_>, method: &Method, name: &str) -> Answer {
             let user = call
                 .caller
                 .tenant
-                .delete_user(user.id)
+                .delete_user(user.id, call.moment())
                 .ok_or_else(|| GraphError::user_not_found(name))?;
             raise(call, &user, ChangeType::Updated);
             Ok(answer::empty(StatusCode::NO_CONTENT))
@@ -86,16 +88,33 @@ pub(super) fn single(call: &Call<'_>, method: &Method, name: &str) -> Answer {
     }
 }
 
-/// Deletes a deleted user for good: that is what Graph calls `deleted`.
-pub(super) fn purge(call: &Call<'_>, id: &str) -> Answer {
+/// Deletes a deleted user for good, which is what Graph calls `deleted`; whether there was one.
+pub(super) fn purge(call: &Call<'_>, id: Uuid) -> Result<bool, GraphError> {
     call.caller.need("User", true)?;
-    let user = id
-        .parse()
-        .ok()
-        .and_then(|id| call.caller.tenant.purge_user(id))
-        .ok_or_else(|| GraphError::user_not_found(id))?;
+    let Some(user) = call.caller.tenant.purge_user(id, call.moment()) else {
+        return Ok(false);
+    };
     raise(call, &user, ChangeType::Deleted);
-    Ok(answer::empty(StatusCode::NO_CONTENT))
+    Ok(true)
+}
+
+/// Brings a deleted user back; their JSON. Graph says it as `updated`.
+pub(super) fn restore(call: &Call<'_>, id: Uuid) -> Result<Option<Bytes>, GraphError> {
+    call.caller.need("User", true)?;
+    let restored = call.caller.tenant.restore_user(id, call.moment());
+    let Some(user) = restored.map_err(|_| exists())? else {
+        return Ok(None);
+    };
+    raise(call, &user, ChangeType::Updated);
+    Ok(Some(user.entity()))
+}
+
+fn exists() -> GraphError {
+    GraphError::new(
+        StatusCode::BAD_REQUEST,
+        "Request_BadRequest",
+        "Another object with the same value for property userPrincipalName already exists.",
+    )
 }
 
 fn raise(call: &Call<'_>, user: &User, change: ChangeType) {

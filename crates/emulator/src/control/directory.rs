@@ -88,7 +88,10 @@ pub(crate) fn add_user(
     let tenant = find_tenant(world, tenant)?;
     let id = new.id.unwrap_or_else(|| world.guid());
     let name = new.name.unwrap_or_else(|| new.mail.clone());
-    let user = tenant.add_user(User::new(id, new.mail, name, &*world.entropy))?;
+    let user = tenant.add_user(
+        User::new(id, new.mail, name, &*world.entropy),
+        world.moment(),
+    )?;
     Ok(user.info())
 }
 

@@ -5,7 +5,9 @@
 //! | `GET state` | all of the below at once |
 //! | `GET POST tenants`, `POST tenants/{tenant}/users`, `POST apps`, `DELETE tenants/{tenant}/apps/{app}` | directory |
 //! | `PUT DELETE tenants/{tenant}/apps/{app}/trouble`, `PUT DELETE apps/{app}/trouble` | access or a secret that is broken |
-//! | `POST users/{user}/messages`, `POST users/{user}/events`, `PATCH DELETE users/{user}/events/{id}` | changes without a token |
+//! | `POST users/{user}/{kind}`, `PATCH DELETE users/{user}/{kind}/{id}`, kind = `contacts`, `events`, `messages` | changes without a token |
+//! | `POST users/{user}/messages/{id}/move`, `POST users/{user}/folders` | mail and contact folders |
+//! | `POST delta/evict` | makes links of delta queries void |
 //! | `GET subscriptions`, `DELETE subscriptions/{id}`, `POST subscriptions/{id}/lifecycle`, `POST lifecycle` | subscriptions of all apps |
 //! | `GET POST DELETE faults`, `POST flush` | what goes wrong on purpose |
 //! | `GET PATCH switches`, `GET PATCH delivery`, `GET PATCH limits`, `GET PATCH throttling` | forms, times, quotas |
@@ -16,7 +18,7 @@
 
 pub(crate) mod directory;
 mod error;
-pub(crate) mod mail;
+pub(crate) mod mailbox;
 mod settings;
 mod state;
 pub(crate) mod subscriptions;
@@ -32,6 +34,7 @@ use axum::{
 use crate::world::World;
 pub use directory::{AppInfo, NewApp, NewTenant};
 pub use error::ControlError;
+pub use mailbox::{FolderOf, MailboxItem};
 pub use subscriptions::SubscriptionInfo;
 
 /// The routes below `/emulator`.
@@ -62,12 +65,14 @@ pub(crate) fn router() -> Router<Arc<World>> {
             "/apps/{app}/trouble",
             put(trouble::set_secret).delete(trouble::clear_secret),
         )
-        .route("/users/{user}/messages", post(mail::create_message))
-        .route("/users/{user}/events", post(mail::create_event))
+        .route("/users/{user}/folders", post(mailbox::make_folder))
+        .route("/users/{user}/{kind}", post(mailbox::create_item))
         .route(
-            "/users/{user}/events/{id}",
-            patch(mail::update_event).delete(mail::delete_event),
+            "/users/{user}/{kind}/{id}",
+            patch(mailbox::update_item).delete(mailbox::delete_item),
         )
+        .route("/users/{user}/messages/{id}/move", post(mailbox::move_item))
+        .route("/delta/evict", post(mailbox::evict_states))
         .route("/subscriptions", get(subscriptions::list))
         .route("/subscriptions/{id}", delete(subscriptions::remove))
         .route("/subscriptions/{id}/lifecycle", post(subscriptions::send))

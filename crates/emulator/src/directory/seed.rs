@@ -7,7 +7,7 @@ use tidings_domain::{Entropy, Secret};
 use tidings_graph::resource::table::ROWS;
 
 use super::{Consent, Directory, Tenant, User};
-use crate::ids;
+use crate::{delta::Moment, ids};
 
 /// Two tenants that have nothing in common but the app.
 const TENANTS: [(&str, &[&str]); 2] = [
@@ -21,10 +21,11 @@ const TENANTS: [(&str, &[&str]); 2] = [
     ),
 ];
 
-/// What an app may do unless told otherwise: change mail, calendars and users, and subscribe to everything in the table.
+/// What an app may do unless told otherwise: change mail, calendars, contacts and users, and subscribe to everything in the table.
 pub(crate) fn roles() -> Vec<String> {
     let written = [
         "Calendars.ReadWrite",
+        "Contacts.ReadWrite",
         "Mail.ReadWrite",
         "User.ReadWrite.All",
     ];
@@ -59,7 +60,7 @@ pub(super) fn directory(entropy: &dyn Entropy) -> Directory {
                 entropy,
             );
             tenant
-                .add_user(user)
+                .add_user(user, Moment::default())
                 .expect("invariant: the names of one tenant differ");
         }
         directory

@@ -5,11 +5,13 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{Exists, User};
+use crate::delta::{Journal, Moment, Removal};
 
-/// One tenant: its consents and its users.
+/// One tenant: its consents, its users.
 #[derive(Debug)]
 pub(crate) struct Tenant {
     /// Its id.
@@ -18,6 +20,8 @@ pub(crate) struct Tenant {
     pub(crate) domain: String,
     consents: RwLock<Vec<Consent>>,
     users: RwLock<Users>,
+    /// Changes of users; written while `users` is held, so that both have the same order.
+    pub(crate) user_journal: Journal,
 }
 
 /// An app's consent in a tenant.
@@ -47,6 +51,7 @@ impl Tenant {
             domain,
             consents: RwLock::default(),
             users: RwLock::default(),
+            user_journal: Journal::default(),
         }
     }
 
@@ -103,32 +108,73 @@ impl Tenant {
     }
 
     /// Adds a user.
-    pub(crate) fn add_user(&self, user: User) -> Result<Arc<User>, Exists> {
+    pub(crate) fn add_user(&self, user: User, moment: Moment) -> Result<Arc<User>, Exists> {
         let mut users = self.users.write().unwrap_or_else(PoisonError::into_inner);
-        let mail = user.mail.to_lowercase();
-        if users.by_mail.contains_key(&mail) || users.by_id.contains_key(&user.id) {
-            return Err(Exists(format!("a user {}", user.mail)));
-        }
         let user = Arc::new(user);
-        users.by_age.push(Arc::clone(&user));
-        users.by_id.insert(user.id, Arc::clone(&user));
-        users.by_mail.insert(mail, Arc::clone(&user));
+        users.put(&user)?;
+        self.user_journal.record(&user.profile(), None, moment);
         Ok(user)
     }
 
-    /// Deletes a user so that it could be restored.
-    pub(crate) fn delete_user(&self, id: Uuid) -> Option<Arc<User>> {
+    /// Changes members of a user's profile.
+    pub(crate) fn update_user(&self, user: &User, members: Map<String, Value>, moment: Moment) {
+        let _ordered = self.users.write().unwrap_or_else(PoisonError::into_inner);
+        let profile = user.update(members);
+        self.user_journal.record(&profile, None, moment);
+    }
+
+    /// Deletes a user so that they can be restored.
+    pub(crate) fn delete_user(&self, id: Uuid, moment: Moment) -> Option<Arc<User>> {
         let mut users = self.users.write().unwrap_or_else(PoisonError::into_inner);
-        let user = users.by_id.remove(&id)?;
-        users.by_mail.remove(&user.mail.to_lowercase());
-        users.by_age.retain(|other| other.id != id);
+        let user = users.take(id)?;
         users.deleted.insert(id, Arc::clone(&user));
+        self.user_journal
+            .record(&user.profile(), Some(Removal::Changed), moment);
         Some(user)
     }
 
-    /// Deletes a deleted user for good.
-    pub(crate) fn purge_user(&self, id: Uuid) -> Option<Arc<User>> {
+    /// Brings a deleted user back; `None` if there is none.
+    pub(crate) fn restore_user(
+        &self,
+        id: Uuid,
+        moment: Moment,
+    ) -> Result<Option<Arc<User>>, Exists> {
         let mut users = self.users.write().unwrap_or_else(PoisonError::into_inner);
-        users.deleted.remove(&id)
+        let Some(user) = users.deleted.get(&id).cloned() else {
+            return Ok(None);
+        };
+        users.put(&user)?;
+        users.deleted.remove(&id);
+        self.user_journal.record(&user.profile(), None, moment);
+        Ok(Some(user))
+    }
+
+    /// Deletes a deleted user for good.
+    pub(crate) fn purge_user(&self, id: Uuid, moment: Moment) -> Option<Arc<User>> {
+        let mut users = self.users.write().unwrap_or_else(PoisonError::into_inner);
+        let user = users.deleted.remove(&id)?;
+        self.user_journal
+            .record(&user.profile(), Some(Removal::Deleted), moment);
+        Some(user)
+    }
+}
+
+impl Users {
+    fn put(&mut self, user: &Arc<User>) -> Result<(), Exists> {
+        let mail = user.mail.to_lowercase();
+        if self.by_mail.contains_key(&mail) || self.by_id.contains_key(&user.id) {
+            return Err(Exists(format!("a user {}", user.mail)));
+        }
+        self.by_age.push(Arc::clone(user));
+        self.by_id.insert(user.id, Arc::clone(user));
+        self.by_mail.insert(mail, Arc::clone(user));
+        Ok(())
+    }
+
+    fn take(&mut self, id: Uuid) -> Option<Arc<User>> {
+        let user = self.by_id.remove(&id)?;
+        self.by_mail.remove(&user.mail.to_lowercase());
+        self.by_age.retain(|other| other.id != id);
+        Some(user)
     }
 }

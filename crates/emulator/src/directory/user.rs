@@ -5,13 +5,16 @@ use std::sync::{Arc, PoisonError, RwLock};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tidings_domain::{Entropy, Timestamp};
+use tidings_domain::Entropy;
 use uuid::Uuid;
 
 use super::UserInfo;
-use crate::mailbox::{
-    Author, Mailbox, Stamp,
-    item::{Item, Place},
+use crate::{
+    delta::Moment,
+    mailbox::{
+        Author, Mailbox, Stamp,
+        item::{Item, Place},
+    },
 };
 
 /// One user: their profile and their mailbox.
@@ -72,14 +75,20 @@ impl User {
         }
     }
 
+    /// The same with members of the profile that a client gives.
+    pub(crate) fn with(self, members: Map<String, Value>) -> Self {
+        self.update(members);
+        self
+    }
+
     /// Their profile as it is now.
     pub(crate) fn profile(&self) -> Arc<Item> {
         let profile = self.profile.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&profile)
     }
 
-    /// Changes members of their profile.
-    pub(crate) fn update(&self, members: Map<String, Value>) {
+    /// Changes members of their profile. Only their tenant does, which notes the change.
+    pub(super) fn update(&self, members: Map<String, Value>) -> Arc<Item> {
         let mut profile = self.profile.write().unwrap_or_else(PoisonError::into_inner);
         let mut fields = profile.fields.clone();
         for (name, value) in members {
@@ -88,12 +97,13 @@ impl User {
             }
         }
         *profile = Arc::new(render(fields, Some(&profile)));
+        Arc::clone(&profile)
     }
 
-    /// What the service writes into an item of theirs at `now`.
-    pub(crate) fn stamp<'a>(&'a self, now: Timestamp, entropy: &'a dyn Entropy) -> Stamp<'a> {
+    /// What the service writes into an item of theirs that changes at `moment`.
+    pub(crate) fn stamp<'a>(&'a self, moment: Moment, entropy: &'a dyn Entropy) -> Stamp<'a> {
         Stamp {
-            now,
+            moment,
             entropy,
             author: Author {
                 user: self.id,

@@ -1,10 +1,14 @@
 //! What goes wrong on purpose.
 
+mod delta;
 mod set;
 
 use serde::{Deserialize, Serialize};
 
+pub use delta::DeltaFault;
 pub(crate) use set::Faults;
+
+use crate::DeltaOf;
 
 /// One thing that goes wrong on purpose, set by the control API.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -17,6 +21,17 @@ pub enum Fault {
         hits: Hits,
         /// How much later, in milliseconds.
         ms: u64,
+    },
+    /// Delta queries go wrong.
+    Delta {
+        /// Which of them.
+        #[serde(flatten)]
+        hits: Hits,
+        /// Of which collection; of all if it is missing.
+        #[serde(default)]
+        of: Option<DeltaOf>,
+        /// How.
+        what: DeltaFault,
     },
     /// Notifications are not sent.
     Drop {
@@ -174,6 +189,7 @@ impl Fault {
     fn hits_mut(&mut self) -> Option<&mut Hits> {
         match self {
             Self::Delay { hits, .. }
+            | Self::Delta { hits, .. }
             | Self::Drop { hits, .. }
             | Self::Duplicate { hits }
             | Self::Forbidden { hits }

@@ -38,7 +38,7 @@ fn finish(
     stamp: &Stamp<'_>,
     previous: Option<&Item>,
 ) -> Result<Item, InvalidItem> {
-    let start = moment(&mut fields, "start", stamp.now)?;
+    let start = moment(&mut fields, "start", stamp.moment.at)?;
     let end = moment(&mut fields, "end", start)?;
     if end < start {
         return Err(InvalidItem::EndBeforeStart);
@@ -169,11 +169,14 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::mailbox::Author;
+    use crate::{delta::Moment, mailbox::Author};
 
     fn with<T>(run: impl FnOnce(&Stamp<'_>) -> T) -> T {
         run(&Stamp {
-            now: Timestamp::from_millis(1_795_341_600_000),
+            moment: Moment {
+                at: Timestamp::from_millis(1_795_341_600_000),
+                ..Moment::default()
+            },
             entropy: &SeededEntropy::new(1),
             author: Author {
                 user: Uuid::nil(),

@@ -26,9 +26,9 @@ pub(crate) struct Item {
 }
 
 /// What an item is sorted and filtered by.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// The folder it lies in; empty for events.
+    /// The folder it lies in; empty where there are none.
     pub(crate) folder: Arc<str>,
     /// From when; only events.
     pub(crate) start: Timestamp,

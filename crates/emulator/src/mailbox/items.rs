@@ -6,11 +6,14 @@ use std::{
 };
 
 use super::item::Item;
+use crate::delta::{Journal, Moment, Removal};
 
 /// The items of one kind in one mailbox, behind a lock of their own.
 #[derive(Debug, Default)]
 pub(crate) struct Items {
     shelf: RwLock<Shelf>,
+    /// Their changes; written while `shelf` is held, so that both have the same order.
+    pub(crate) journal: Journal,
 }
 
 #[derive(Debug, Default)]
@@ -27,9 +30,10 @@ impl Items {
     }
 
     /// Puts a new item in.
-    pub(crate) fn insert(&self, item: Item) -> Arc<Item> {
+    pub(crate) fn insert(&self, item: Item, moment: Moment) -> Arc<Item> {
         let item = Arc::new(item);
         let mut shelf = self.write();
+        self.journal.record(&item, None, moment);
         let age = shelf.next;
         shelf.next += 1;
         shelf.by_age.insert(age, Arc::clone(&item));
@@ -43,6 +47,7 @@ impl Items {
     pub(crate) fn update<E>(
         &self,
         id: &str,
+        moment: Moment,
         change: impl FnOnce(&Item) -> Result<Item, E>,
     ) -> Result<Option<Arc<Item>>, E> {
         let mut shelf = self.write();
@@ -51,6 +56,7 @@ impl Items {
         };
         let age = *age;
         let item = Arc::new(change(current)?);
+        self.journal.record(&item, None, moment);
         shelf.by_age.insert(age, Arc::clone(&item));
         shelf
             .by_id
@@ -59,10 +65,11 @@ impl Items {
     }
 
     /// Takes the item with this id out.
-    pub(crate) fn remove(&self, id: &str) -> Option<Arc<Item>> {
+    pub(crate) fn remove(&self, id: &str, moment: Moment) -> Option<Arc<Item>> {
         let mut shelf = self.write();
         let (age, item) = shelf.by_id.remove(id)?;
         shelf.by_age.remove(&age);
+        self.journal.record(&item, Some(Removal::Deleted), moment);
         Some(item)
     }
 
@@ -110,6 +117,11 @@ mod tests {
     use super::*;
     use crate::mailbox::item::Place;
 
+    const NOW: Moment = Moment {
+        at: tidings_domain::Timestamp::from_millis(0),
+        lag: std::time::Duration::ZERO,
+    };
+
     fn item(id: &str, subject: &str) -> Item {
         let fields = json!({"id": id, "subject": subject})
             .as_object()
@@ -122,7 +134,7 @@ mod tests {
     fn a_page_says_whether_more_follow() {
         let items = Items::default();
         for n in 0..5 {
-            items.insert(item(&n.to_string(), "s"));
+            items.insert(item(&n.to_string(), "s"), NOW);
         }
         let (page, more) = items.newest(1, 2, |_| true);
         assert_eq!(page.iter().map(|i| &*i.id).collect::<Vec<_>>(), ["3", "2"]);
@@ -134,17 +146,17 @@ mod tests {
     #[test]
     fn an_update_keeps_the_place_and_a_removal_leaves_nothing() {
         let items = Items::default();
-        items.insert(item("a", "old"));
-        items.insert(item("b", "other"));
+        items.insert(item("a", "old"), NOW);
+        items.insert(item("b", "other"), NOW);
         let new = items
-            .update("a", |_| Ok::<_, ()>(item("a", "new")))
+            .update("a", NOW, |_| Ok::<_, ()>(item("a", "new")))
             .unwrap()
             .unwrap();
         assert_eq!(new.fields["subject"], "new");
         assert_eq!(&*items.all(|_| true)[0].id, "a");
-        assert!(items.remove("a").is_some() && items.get("a").is_none());
+        assert!(items.remove("a", NOW).is_some() && items.get("a").is_none());
         assert_eq!(items.all(|_| true).len(), 1);
-        let gone = items.update("a", |_| Err("never called"));
+        let gone = items.update("a", NOW, |_| Err("never called"));
         assert!(gone.unwrap().is_none());
     }
 }

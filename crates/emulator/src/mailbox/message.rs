@@ -90,7 +90,7 @@ fn complete(
 }
 
 fn defaults(stamp: &Stamp<'_>, draft: bool) -> Map<String, Value> {
-    let now = time::seconds(stamp.now);
+    let now = time::seconds(stamp.moment.at);
     let conversation = crate::ids::outlook(stamp.entropy);
     let sender = if draft { stamp.owner() } else { Value::Null };
     let to = if draft {
@@ -134,11 +134,14 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::mailbox::Author;
+    use crate::{delta::Moment, mailbox::Author};
 
     fn stamp(entropy: &SeededEntropy) -> Stamp<'_> {
         Stamp {
-            now: Timestamp::from_millis(1_795_341_600_000),
+            moment: Moment {
+                at: Timestamp::from_millis(1_795_341_600_000),
+                ..Moment::default()
+            },
             entropy,
             author: Author {
                 user: Uuid::nil(),

@@ -1,15 +1,15 @@
 //! What the service itself writes into an item.
 
 use serde_json::{Map, Value, json};
-use tidings_domain::{Entropy, Timestamp};
+use tidings_domain::Entropy;
 use uuid::Uuid;
 
-use crate::{ids, time};
+use crate::{delta::Moment, ids, time};
 
 /// What the service itself writes into an item: when, whose, and new ids.
 pub(crate) struct Stamp<'a> {
     /// Now.
-    pub(crate) now: Timestamp,
+    pub(crate) moment: Moment,
     /// Where ids and change keys come from.
     pub(crate) entropy: &'a dyn Entropy,
     /// Whose mailbox.
@@ -57,7 +57,10 @@ impl Stamp<'_> {
     /// Gives `fields` an id and a time of creation.
     pub(crate) fn mint(&self, fields: &mut Map<String, Value>) {
         fields.insert("id".into(), ids::outlook(self.entropy).into());
-        fields.insert("createdDateTime".into(), time::seconds(self.now).into());
+        fields.insert(
+            "createdDateTime".into(),
+            time::seconds(self.moment.at).into(),
+        );
     }
 
     /// Gives `fields` the marks of a new version.
@@ -67,7 +70,7 @@ impl Stamp<'_> {
         fields.insert("changeKey".into(), key.into());
         fields.insert(
             "lastModifiedDateTime".into(),
-            time::seconds(self.now).into(),
+            time::seconds(self.moment.at).into(),
         );
     }
 }

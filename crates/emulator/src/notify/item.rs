@@ -83,6 +83,7 @@ fn envelope(
 
 fn resource_data(what: Changed<'_>, path: String, tenant: Uuid, switches: &Switches) -> Value {
     let (name, id, etag) = match what {
+        Changed::Contact(_, item) => ("Contact", item.id.to_string(), Some(item.etag.clone())),
         Changed::Event(_, item) => ("Event", item.id.to_string(), Some(item.etag.clone())),
         Changed::Message(_, item) => ("Message", item.id.to_string(), Some(item.etag.clone())),
         Changed::User(_, user) => ("User", user.id.to_string(), None),
@@ -105,6 +106,7 @@ fn resource_data(what: Changed<'_>, path: String, tenant: Uuid, switches: &Switc
 
 fn path(what: Changed<'_>, tenant: Uuid, switches: &Switches) -> String {
     let (user, below) = match what {
+        Changed::Contact(user, item) => (user.id, Some(("Contacts", &*item.id))),
         Changed::Event(user, item) => (user.id, Some(("Events", &*item.id))),
         Changed::Message(user, item) => (user.id, Some(("Messages", &*item.id))),
         Changed::User(_, user) => (user.id, None),

@@ -54,6 +54,8 @@ pub(crate) struct Notifier {
 /// What changed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Changed<'a> {
+    /// A contact of a user, in the folder it lies in.
+    Contact(&'a User, &'a Item),
     /// An event of a user.
     Event(&'a User, &'a Item),
     /// A message of a user, in the folder it lies in.
@@ -79,6 +81,7 @@ pub(crate) struct Outgoing {
 pub(crate) fn changed(world: &Arc<World>, tenant: Uuid, what: Changed<'_>, change: ChangeType) {
     let now = world.clock.now();
     let watches = match what {
+        Changed::Contact(user, _) => [Watch::Contacts(user.id), Watch::Elsewhere],
         Changed::Event(user, _) => [Watch::Events(user.id), Watch::Elsewhere],
         Changed::Message(user, _) => [Watch::Messages(user.id), Watch::Elsewhere],
         Changed::User(tenant, user) => [Watch::Users(tenant), Watch::User(user.id)],
@@ -88,7 +91,7 @@ pub(crate) fn changed(world: &Arc<World>, tenant: Uuid, what: Changed<'_>, chang
         ref both => both,
     };
     let folder = match what {
-        Changed::Message(_, item) => Some(&item.place.folder),
+        Changed::Contact(_, item) | Changed::Message(_, item) => Some(&item.place.folder),
         _ => None,
     };
     let raised = world.book.watching(watches, now);

@@ -43,7 +43,7 @@ pub(crate) struct Subscription {
     pub(crate) row: &'static ResourceRow,
     /// Which changes raise it.
     pub(crate) watch: Watch,
-    /// Only what lies in this mail folder.
+    /// Only what lies in this folder.
     pub(crate) folder: Option<Arc<str>>,
     /// Which changes, as asked for.
     pub(crate) change_type: String,

@@ -15,7 +15,7 @@ use crate::{api::GraphError, directory::Tenant};
 /// Which changes raise a subscription. Users have ids that no other tenant has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Watch {
-    /// Contacts of a user. The emulator has none, so nothing ever raises it.
+    /// Contacts of a user.
     Contacts(Uuid),
     /// Something of which the emulator has no data, so that nothing ever raises it.
     Elsewhere,
@@ -35,7 +35,7 @@ pub(super) struct Target {
     pub(super) row: &'static ResourceRow,
     /// Which changes raise it.
     pub(super) watch: Watch,
-    /// Only what lies in this mail folder.
+    /// Only what lies in this folder.
     pub(super) folder: Option<Arc<str>>,
     /// The resource in one form for all who mean the same.
     pub(super) normal: String,
@@ -80,9 +80,13 @@ pub(super) fn find(
             let user = user(name)?;
             let mut normal = format!("users/{}/{}", user.id, rest.join("/"));
             let mut folder = None;
-            if let (ResourceKind::Message, ["mailFolders", name, "messages"]) = (kind, rest) {
-                let found = user.mailbox.folders.find(name).ok_or_else(no_store)?;
-                normal = format!("users/{}/mailFolders/{}/messages", user.id, found.id);
+            let folders = match kind {
+                ResourceKind::Contact => &user.mailbox.contact_folders,
+                _ => &user.mailbox.folders,
+            };
+            if let [below @ ("mailFolders" | "contactFolders"), name, items] = rest {
+                let found = folders.find(name).ok_or_else(no_store)?;
+                normal = format!("users/{}/{below}/{}/{items}", user.id, found.id);
                 folder = Some(Arc::clone(&found.id));
             }
             let watch = match kind {

@@ -8,9 +8,13 @@
 mod kit;
 
 mod batch;
+mod contacts;
 mod control;
 mod delivery;
+mod delta;
+mod delta_faults;
 mod faults;
+mod folders;
 mod handshake;
 mod lifecycle;
 mod limits;

@@ -1,6 +1,7 @@
 //! A running emulator, a client, a receiver.
 
 mod receiver;
+mod rounds;
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use receiver::{Receiver, Reply};
+pub(crate) use rounds::{id, reason};
 
 /// When every test begins: 2026-11-22T10:00:00Z.
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_795_341_600_000);

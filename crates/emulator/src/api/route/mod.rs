@@ -2,10 +2,30 @@
 //!
 //! Graph takes `users/{id}/events/{id}` and `users('{id}')/events('{id}')`, and its words in any case.
 
+/// The name under which a call is counted: method and path template.
+macro_rules! by_method {
+    ($method:expr, $path:literal) => {
+        match *$method {
+            http::Method::GET => concat!("GET ", $path),
+            http::Method::POST => concat!("POST ", $path),
+            http::Method::PATCH => concat!("PATCH ", $path),
+            http::Method::PUT => concat!("PUT ", $path),
+            http::Method::DELETE => concat!("DELETE ", $path),
+            _ => concat!("other ", $path),
+        }
+    };
+}
+
+mod contact;
+mod delta;
+
 use std::borrow::Cow;
 
 use http::Method;
 use percent::decode;
+
+pub(super) use contact::ContactRoute;
+pub(super) use delta::DeltaRoute;
 
 /// What a path means, with the ids in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,9 +33,11 @@ pub(super) enum Route<'a> {
     CalendarView {
         user: Cow<'a, str>,
     },
+    Contact(ContactRoute<'a>),
     DeletedItem {
         id: Cow<'a, str>,
     },
+    Delta(DeltaRoute<'a>),
     Event {
         user: Cow<'a, str>,
         id: Cow<'a, str>,
@@ -29,6 +51,7 @@ pub(super) enum Route<'a> {
     },
     Folders {
         user: Cow<'a, str>,
+        parent: Option<Cow<'a, str>>,
     },
     Message {
         user: Cow<'a, str>,
@@ -44,6 +67,9 @@ pub(super) enum Route<'a> {
         folder: Option<Cow<'a, str>>,
     },
     Reauthorize {
+        id: Cow<'a, str>,
+    },
+    Restore {
         id: Cow<'a, str>,
     },
     SendMail {
@@ -71,6 +97,12 @@ impl<'a> Route<'a> {
             .collect();
         let words: Vec<&str> = lower.iter().map(String::as_str).collect();
         let at = |place: usize| segments[place].clone();
+        if let Some(delta) = DeltaRoute::parse(&words, at) {
+            return Self::Delta(delta);
+        }
+        if let Some(contact) = ContactRoute::parse(&words, at) {
+            return Self::Contact(contact);
+        }
         match *words.as_slice() {
             ["users"] => Self::Users,
             ["users", _] => Self::User { user: at(1) },
@@ -101,7 +133,14 @@ impl<'a> Route<'a> {
                 user: at(1),
                 id: at(3),
             },
-            ["users", _, "mailfolders"] => Self::Folders { user: at(1) },
+            ["users", _, "mailfolders"] => Self::Folders {
+                user: at(1),
+                parent: None,
+            },
+            ["users", _, "mailfolders", _, "childfolders"] => Self::Folders {
+                user: at(1),
+                parent: Some(at(3)),
+            },
             ["users", _, "mailfolders", _] => Self::Folder {
                 user: at(1),
                 folder: at(3),
@@ -117,6 +156,7 @@ impl<'a> Route<'a> {
             },
             ["users", _, "sendmail"] => Self::SendMail { user: at(1) },
             ["directory", "deleteditems", _] => Self::DeletedItem { id: at(2) },
+            ["directory", "deleteditems", _, "restore"] => Self::Restore { id: at(2) },
             ["subscriptions"] => Self::Subscriptions,
             ["subscriptions", _] => Self::Subscription { id: at(1) },
             ["subscriptions", _, "reauthorize"] => Self::Reauthorize { id: at(1) },
@@ -127,35 +167,27 @@ impl<'a> Route<'a> {
 
     /// The name under which calls are counted.
     pub(super) fn count_name(&self, method: &Method) -> &'static str {
-        macro_rules! by_method {
-            ($path:literal) => {
-                match *method {
-                    Method::GET => concat!("GET ", $path),
-                    Method::POST => concat!("POST ", $path),
-                    Method::PATCH => concat!("PATCH ", $path),
-                    Method::DELETE => concat!("DELETE ", $path),
-                    _ => concat!("other ", $path),
-                }
-            };
-        }
         match self {
-            Self::CalendarView { .. } => by_method!("users/{id}/calendarView"),
-            Self::DeletedItem { .. } => by_method!("directory/deletedItems/{id}"),
-            Self::Event { .. } => by_method!("users/{id}/events/{id}"),
-            Self::Events { .. } => by_method!("users/{id}/events"),
-            Self::Folder { .. } => by_method!("users/{id}/mailFolders/{id}"),
-            Self::Folders { .. } => by_method!("users/{id}/mailFolders"),
-            Self::Message { .. } => by_method!("users/{id}/messages/{id}"),
-            Self::MessageMove { .. } => by_method!("users/{id}/messages/{id}/move"),
-            Self::Messages { .. } => by_method!("users/{id}/messages"),
-            Self::Reauthorize { .. } => by_method!("subscriptions/{id}/reauthorize"),
-            Self::SendMail { .. } => by_method!("users/{id}/sendMail"),
-            Self::Subscription { .. } => by_method!("subscriptions/{id}"),
-            Self::Subscriptions => by_method!("subscriptions"),
-            Self::User { .. } => by_method!("users/{id}"),
-            Self::Users => by_method!("users"),
-            Self::Me => by_method!("me"),
-            Self::Unknown => by_method!("unknown"),
+            Self::CalendarView { .. } => by_method!(method, "users/{id}/calendarView"),
+            Self::Contact(route) => route.count_name(method),
+            Self::Delta(route) => route.count_name(method),
+            Self::DeletedItem { .. } => by_method!(method, "directory/deletedItems/{id}"),
+            Self::Event { .. } => by_method!(method, "users/{id}/events/{id}"),
+            Self::Events { .. } => by_method!(method, "users/{id}/events"),
+            Self::Folder { .. } => by_method!(method, "users/{id}/mailFolders/{id}"),
+            Self::Folders { .. } => by_method!(method, "users/{id}/mailFolders"),
+            Self::Message { .. } => by_method!(method, "users/{id}/messages/{id}"),
+            Self::MessageMove { .. } => by_method!(method, "users/{id}/messages/{id}/move"),
+            Self::Messages { .. } => by_method!(method, "users/{id}/messages"),
+            Self::Reauthorize { .. } => by_method!(method, "subscriptions/{id}/reauthorize"),
+            Self::Restore { .. } => by_method!(method, "directory/deletedItems/{id}/restore"),
+            Self::SendMail { .. } => by_method!(method, "users/{id}/sendMail"),
+            Self::Subscription { .. } => by_method!(method, "subscriptions/{id}"),
+            Self::Subscriptions => by_method!(method, "subscriptions"),
+            Self::User { .. } => by_method!(method, "users/{id}"),
+            Self::Users => by_method!(method, "users"),
+            Self::Me => by_method!(method, "me"),
+            Self::Unknown => by_method!(method, "unknown"),
         }
     }
 }
