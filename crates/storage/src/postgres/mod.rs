@@ -7,7 +7,7 @@
 //! | `pool` | the connections of this node |
 //! | `writer` | group commit: what many callers hand in is written by one statement |
 //! | `history` | noticing that the database goes on from an earlier state |
-//! | `node` | which shards this node holds: leases, shares, handing over |
+//! | `node`, `alive` | which shards this node holds: leases, shares, handing over; which nodes are there |
 //! | `signals`, `hints` | what other nodes did; what they are told |
 //! | `store` | the verbs, each in one line |
 //! | `environments` … `keys` | what is configured, a file each |
@@ -33,6 +33,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use self::{hints::Hints, pool::Pool, queue::Reading, signals::Signals, writer::Lanes};
 use crate::{Holdings, rejected::Budget, seal::Seal};
 
+mod alive;
 mod changes;
 mod check;
 mod connections;

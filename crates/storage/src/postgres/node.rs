@@ -1,7 +1,7 @@
 //! Which shards this node holds.
 //!
 //! A shard has one owner, for as long as he renews his lease, by the database's clock. Each node aims at an even share
-//! among those that were seen lately: it takes shards that nobody holds, and gives some back when it has more than its
+//! among those that are there: it takes shards that nobody holds, and gives some back when it has more than its
 //! share. What is given back is first no longer worked on, and only some seconds later another's, so that what is under
 //! way can end. A node that leaves gives all back at once; the shards of one that died are taken when its leases have
 //! run out. The epoch rises with every change of owner, and whoever writes down what came of work shows the epoch he read
@@ -14,7 +14,9 @@ use tidings_domain::shard::{Shard, ShardSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Shared, changes, database,
+    Shared,
+    alive::{self, Look},
+    changes, database,
     hints::CHANNEL,
     pool::answered,
     trouble::{Trouble, Undone},
@@ -40,6 +42,8 @@ pub(super) struct Node {
     /// How long a lease lasts.
     lease: Duration,
     sql: Option<PgConnection>,
+    /// Whether the others know by that connection that this node is there.
+    announced: bool,
     leases: Vec<Lease>,
     /// When the leases were last renewed, by the monotonic clock, before the database was asked.
     renewed: Option<Duration>,
@@ -54,13 +58,6 @@ pub(super) struct Node {
     rests_until: Duration,
 }
 
-/// What a look at the database shows.
-struct Look {
-    changes: i64,
-    nodes: i64,
-    free: i64,
-}
-
 impl Node {
     pub(super) fn new(shared: Arc<Shared>, name: String, lease: Duration) -> Self {
         Self {
@@ -69,6 +66,7 @@ impl Node {
             name,
             lease,
             sql: None,
+            announced: false,
             leases: Vec::new(),
             renewed: None,
             giving: None,
@@ -117,7 +115,10 @@ impl Node {
         }
         let mut sql = match self.sql.take() {
             Some(sql) => sql,
-            None => self.shared.pool.connect().await?,
+            None => {
+                self.announced = false;
+                self.shared.pool.connect().await?
+            }
         };
         let shared = Arc::clone(&self.shared);
         let done = answered(&*shared.timer, self.turn_on(&mut sql)).await;
@@ -140,6 +141,9 @@ impl Node {
         let now = self.shared.timer.monotonic();
         let turns = self.shared.pool.history().turns();
         let gone_back = turns != self.turns;
+        if !self.announced {
+            self.announced = alive::announce(sql, &self.shared.node).await?;
+        }
         if self
             .renewed
             .is_some_and(|renewed| now.saturating_sub(renewed) >= self.lease)
@@ -154,7 +158,7 @@ impl Node {
         {
             self.renew(sql).await?;
         }
-        let look = self.look(sql).await?;
+        let look = alive::look(sql, &self.shared.node, millis(self.lease)).await?;
         if gone_back {
             // What was read before may be undone, and there may be other changes in its place.
             self.seen = look.changes;
@@ -212,26 +216,9 @@ impl Node {
         Ok(())
     }
 
-    async fn look(&self, sql: &mut PgConnection) -> Result<Look, Undone> {
-        let (changes, nodes, free) = sqlx::query_as(
-            "SELECT (SELECT value FROM change_counter),
-                 (SELECT count(*) FROM nodes WHERE seen_at > database_ms() - $1),
-                 (SELECT count(*) FROM shards WHERE node IS NULL OR expires_at < database_ms())",
-        )
-        .bind(millis(self.lease))
-        .fetch_one(sql)
-        .await?;
-        Ok(Look {
-            changes,
-            nodes,
-            free,
-        })
-    }
-
     /// Takes, or gives back, towards an even share.
     async fn balance(&mut self, sql: &mut PgConnection, look: &Look) -> Result<(), Undone> {
-        let nodes = usize::try_from(look.nodes.max(1)).unwrap_or(usize::MAX);
-        let share = usize::from(Shard::COUNT).div_ceil(nodes);
+        let share = self.share(look);
         let now = self.shared.timer.monotonic();
         match self.giving {
             Some(_) if self.leases.len() <= share => {
@@ -255,6 +242,21 @@ impl Node {
             self.take(sql, wanted).await?;
         }
         Ok(())
+    }
+
+    /// How many shards this node should have.
+    fn share(&self, look: &Look) -> usize {
+        if look.on_trial && look.settled > 0 {
+            // The others do all of it. What it has it may keep: it took that while there was nobody else.
+            return self.leases.len();
+        }
+        let nodes = if look.settled > 0 {
+            look.settled
+        } else {
+            look.nodes
+        };
+        let nodes = usize::try_from(nodes.max(1)).unwrap_or(usize::MAX);
+        usize::from(Shard::COUNT).div_ceil(nodes)
     }
 
     /// Takes shards that nobody holds.

@@ -18,8 +18,9 @@ const SELDOM: Duration = Duration::from_mins(10);
 /// How long changes are kept for nodes that were away; one that was away for longer reads everything again.
 const CHANGES_KEPT_MS: i64 = 3_600_000;
 
-/// How long a node that is gone can still be looked up.
-const NODES_KEPT_MS: i64 = 86_400_000;
+/// How long a node that is gone can still be looked up. Every look passes over those, and one that dies at each start
+/// leaves one each time.
+const NODES_KEPT_MS: i64 = 3_600_000;
 
 /// Works until the store is closed.
 pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {

@@ -74,6 +74,55 @@ async fn the_shards_of_a_dead_node_are_taken_when_its_leases_have_run_out() {
     );
 }
 
+/// Waits until a node has looked at what others did some times more.
+async fn has_looked(database: &Database) {
+    let seen = || database.sql("SELECT max(seen_at) FROM nodes WHERE name <> 'dead'");
+    for _ in 0..2 {
+        let before = seen();
+        eventually(async || seen() > before).await;
+    }
+}
+
+#[tokio::test]
+async fn nodes_that_died_are_left_no_shards() {
+    let database = Database::with_lease(Duration::from_secs(3));
+    let world = database.world().await;
+    // As one leaves them that dies at each start.
+    database.sql(
+        "INSERT INTO nodes SELECT 'dead-' || n, 'dead', database_ms(), database_ms() + 60000 FROM generate_series(1, 20) n",
+    );
+    has_looked(&database).await;
+    assert_eq!(shards(&*world.store), ShardSet::ALL);
+}
+
+#[tokio::test]
+async fn a_node_that_died_and_was_started_again_is_given_nothing_while_others_work() {
+    let database = Database::with_lease(Duration::from_hours(1));
+    let world = database.world().await;
+    let runtime = Runtime::new().unwrap();
+    let its = database.clone();
+    let other = runtime.spawn(async move { its.node().await });
+    let other: Arc<PostgresStore> = other.await.unwrap();
+    shared_out(&*world.store, &*other).await;
+    runtime.shutdown_background();
+    let again = database.node().await;
+    // As if the leases of the dead one had run out.
+    let held = shards(&*world.store).iter().next().unwrap().get();
+    database.sql(&format!(
+        "UPDATE shards SET node = NULL WHERE node <> (SELECT node FROM shards WHERE shard = {held})"
+    ));
+    eventually(async || shards(&*world.store) == ShardSet::ALL).await;
+    assert_eq!(shards(&*again), ShardSet::EMPTY);
+    // Should there be nobody else, it works all the same.
+    world.store.close().await;
+    eventually(async || shards(&*again) == ShardSet::ALL).await;
+    // Once its former run has been forgotten it counts like the others.
+    database
+        .sql("UPDATE nodes SET seen_at = 0 WHERE seen_at < (SELECT max(started_at) FROM nodes)");
+    let third = database.node().await;
+    shared_out(&*again, &*third).await;
+}
+
 /// Waits for a signal, whatever others come before it.
 async fn heard(store: &dyn Store, wanted: Signal) {
     while store.next_signal().await != wanted {}
