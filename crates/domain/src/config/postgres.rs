@@ -19,7 +19,7 @@ pub struct PostgresConfig {
     /// What this node is called among the others; none means as its machine.
     #[serde(deserialize_with = "optional_name")]
     pub node: Option<String>,
-    /// How many connections it may have to the database.
+    /// How many connections it may have to the database. At least 6.
     #[serde(deserialize_with = "connections")]
     pub connections: u32,
     /// For how long what a node works on stays its own unless it is renewed. At least 3 s.
@@ -43,11 +43,12 @@ fn optional_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<St
     Ok((!text.is_empty()).then_some(text))
 }
 
-/// One listens, one keeps the leases, and what is read must not wait for what is written.
+/// One listens, one keeps the leases, one is for the store's health, one for whoever asks, and of what flows, what is read
+/// must not wait for what is written.
 fn connections<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     let number = u32::deserialize(deserializer)?;
-    if number < 4 {
-        return Err(de::Error::custom("a node needs at least 4 connections"));
+    if number < 6 {
+        return Err(de::Error::custom("a node needs at least 6 connections"));
     }
     Ok(number)
 }
@@ -73,7 +74,7 @@ mod tests {
     fn what_would_not_work_is_refused() {
         for line in [
             "lease = \"2s\"",
-            "connections = 3",
+            "connections = 5",
             "node = \"two words\"",
             "node = \"Knöten\"",
         ] {

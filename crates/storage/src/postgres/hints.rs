@@ -17,7 +17,7 @@ use tidings_domain::{
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::Shared;
+use super::{Shared, pool::Purpose};
 use crate::Holdings;
 
 /// The channel that all nodes listen to.
@@ -154,7 +154,7 @@ pub(super) async fn send(shared: Arc<Shared>, stop: CancellationToken) {
 }
 
 async fn tell(shared: &Shared, message: &str) -> Result<(), crate::StoreError> {
-    let lent = shared.pool.lend().await?;
+    let lent = shared.pool.lend(Purpose::Work).await?;
     let told = lent
         .run(async |sql| {
             // Nothing is lost with a hint, so nobody waits for the disk.

@@ -30,7 +30,9 @@ use tidings_domain::Clock;
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{hints::Hints, pool::Pool, queue::Reading, signals::Signals, writer::Lanes};
+use self::{
+    health::Health, hints::Hints, pool::Pool, queue::Reading, signals::Signals, writer::Lanes,
+};
 use crate::{Holdings, rejected::Budget, seal::Seal};
 
 mod alive;
@@ -102,6 +104,7 @@ struct Shared {
     /// Wakes the node's loop: somebody said that there is something to look at.
     prod: Notify,
     reading: Mutex<Reading>,
+    health: Health,
     rejected: Budget,
     keep_rejected: u32,
     /// How long a notification waits to be written.

@@ -17,12 +17,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     PostgresStore, Shared, database,
+    health::Health,
     hints::{self, Hints},
     history::History,
     migrate::{self, MigrateError},
     node::Node,
     partitions,
-    pool::Pool,
+    pool::{Places, Pool},
     signals::{self, Signals},
     target, unlock, upkeep,
     writer::Lanes,
@@ -192,8 +193,7 @@ impl PostgresStore {
             );
         }
         let timer = &options.timer;
-        // The node and the listener keep one each.
-        let places = options.postgres.connections.saturating_sub(2).max(1);
+        let places = Places::of(options.postgres.connections);
         let holdings = Holdings::leased(Arc::clone(timer));
         let history = History::new(identity.id.clone(), holdings.clone());
         let shared = Arc::new(Shared {
@@ -208,6 +208,7 @@ impl PostgresStore {
             signals: Signals::default(),
             prod: Notify::new(),
             reading: Mutex::default(),
+            health: Health::default(),
             rejected: Budget::new(
                 options.ingest.rejected_per_second,
                 options.clock.monotonic(),
@@ -220,7 +221,7 @@ impl PostgresStore {
         node.begin().await?;
 
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let lanes = Lanes::start(&shared, options.store.queue, places);
+        let lanes = Lanes::start(&shared, options.store.queue, places.work);
         tasks.spawn(node.run(stop.clone()));
         tasks.spawn(signals::listen(Arc::clone(&shared), connect, stop.clone()));
         tasks.spawn(hints::send(Arc::clone(&shared), stop.clone()));

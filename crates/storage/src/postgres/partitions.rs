@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use super::{Shared, trouble::Undone};
+use super::{Shared, pool::Purpose, trouble::Undone};
 use crate::StoreError;
 
 const DAY: i64 = 86_400_000;
@@ -24,18 +24,19 @@ const LOCK: i64 = i64::from_be_bytes(*b"\0tidings") + 1;
 /// Makes yesterday, today and the days ahead, as far as they are missing.
 pub(super) async fn make_ahead(shared: &Shared) -> Result<(), StoreError> {
     let today = shared.clock.now().as_millis().div_euclid(DAY);
-    let mut sql = shared.pool.connect().await?;
+    let mut lent = shared.pool.lend(Purpose::Asking).await?;
     let made = tidings_domain::clock::within(&*shared.timer, STEP, async {
         let mut failed = None;
         for day in today - 1..=today + AHEAD {
             // A day whose events came before its part never gets one. Those after it must not go without.
-            if let Err(error) = make(&mut sql, day).await {
+            if let Err(error) = make(lent.sql(), day).await {
                 failed.get_or_insert(error);
             }
         }
         failed.map_or(Ok(()), Err)
     });
-    match made.await {
+    let made = made.await;
+    match made.map(|made| lent.settle(made)) {
         Ok(Ok(())) => Ok(()),
         // Nothing is lost: the part for everything else takes it. A day that is missing is tried again.
         Ok(Err(error)) => {

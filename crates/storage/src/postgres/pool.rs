@@ -16,7 +16,7 @@ use std::{
 
 use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions};
 use tidings_domain::{Clock, clock::within};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 use super::{
     database,
@@ -34,6 +34,41 @@ const CONNECT: Duration = Duration::from_secs(1);
 /// How long an answer may take: a little longer than the server gives itself.
 pub(super) const ANSWER: Duration = Duration::from_secs(5);
 
+/// What a connection is wanted for. Each has its own, so that none waits for another's.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Purpose {
+    /// What people ask for or change, and upkeep.
+    Asking,
+    /// Pages of lists of what flowed, which may read for seconds: a part of [`Purpose::Asking`].
+    Listing,
+    /// What flows: notifications that come in, the queues, what came of work.
+    Work,
+}
+
+/// How many connections there are for what.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Places {
+    pub(super) work: usize,
+    asking: usize,
+    /// Of those for asking.
+    listing: usize,
+}
+
+impl Places {
+    /// Of as many as a node has, one keeps the leases, one listens, and one is for the store's health. Of the rest a
+    /// quarter is for whoever asks, and one of these never lists.
+    pub(super) fn of(connections: u32) -> Self {
+        let rest = usize::try_from(connections).unwrap_or(usize::MAX);
+        let rest = rest.clamp(5, Semaphore::MAX_PERMITS) - 3;
+        let asking = (rest / 4).max(1);
+        Self {
+            work: rest - asking,
+            asking,
+            listing: (asking - 1).max(1),
+        }
+    }
+}
+
 /// The connections of this node. Clones share them.
 #[derive(Clone)]
 pub(super) struct Pool(Arc<Inner>);
@@ -42,7 +77,9 @@ struct Inner {
     options: PgConnectOptions,
     timer: Arc<dyn Clock>,
     history: History,
-    places: Arc<Semaphore>,
+    work: Arc<Semaphore>,
+    asking: Arc<Semaphore>,
+    listing: Arc<Semaphore>,
     idle: Mutex<Vec<Idle>>,
     /// Rises when a connection is found broken: those made before are not lent out again.
     generation: AtomicU64,
@@ -64,22 +101,26 @@ pub(super) struct Lent {
     /// Whether it has been used before: it may have died meanwhile.
     pub(super) used: bool,
     pool: Pool,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
+
+/// A place for one purpose, and where it lies in another.
+type Place = (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>);
 
 impl Pool {
     pub(super) fn new(
         options: PgConnectOptions,
-        places: u32,
+        places: Places,
         timer: Arc<dyn Clock>,
         history: History,
     ) -> Self {
-        let places = usize::try_from(places).unwrap_or(usize::MAX);
         Self(Arc::new(Inner {
             options,
             timer,
             history,
-            places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))),
+            work: Arc::new(Semaphore::new(places.work)),
+            asking: Arc::new(Semaphore::new(places.asking)),
+            listing: Arc::new(Semaphore::new(places.listing)),
             idle: Mutex::default(),
             generation: AtomicU64::new(0),
             closed: AtomicBool::new(false),
@@ -96,13 +137,12 @@ impl Pool {
     }
 
     /// Lends a connection out: one that is idle, or a new one.
-    pub(super) async fn lend(&self) -> Result<Lent, StoreError> {
-        let places = Arc::clone(&self.0.places).acquire_owned();
-        let place = within(self.timer(), FREE, places)
+    pub(super) async fn lend(&self, purpose: Purpose) -> Result<Lent, StoreError> {
+        let place = within(self.timer(), FREE, self.place(purpose))
             .await
             .map_err(|_| StoreError::Overloaded)?
             .map_err(|_| closed())?;
-        if self.0.closed.load(Ordering::Acquire) {
+        if self.is_closed() {
             return Err(closed());
         }
         let generation = self.0.generation.load(Ordering::Acquire);
@@ -124,6 +164,22 @@ impl Pool {
             pool: self.clone(),
             _place: place,
         })
+    }
+
+    async fn place(&self, purpose: Purpose) -> Result<Place, AcquireError> {
+        let free = |places: &Arc<Semaphore>| Arc::clone(places).acquire_owned();
+        Ok(match purpose {
+            Purpose::Work => (free(&self.0.work).await?, None),
+            Purpose::Asking => (free(&self.0.asking).await?, None),
+            Purpose::Listing => {
+                let listing = free(&self.0.listing).await?;
+                (free(&self.0.asking).await?, Some(listing))
+            }
+        })
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.0.closed.load(Ordering::Acquire)
     }
 
     /// A connection of its own for somebody who keeps it.
@@ -171,7 +227,9 @@ impl Pool {
     /// Lends nothing out any more, and closes what is idle.
     pub(super) async fn close(&self) {
         self.0.closed.store(true, Ordering::Release);
-        self.0.places.close();
+        for places in [&self.0.work, &self.0.asking, &self.0.listing] {
+            places.close();
+        }
         let idle = std::mem::take(&mut *self.idle());
         for Idle { sql, .. } in idle {
             // A server that does not answer must not keep us from ending.
@@ -226,9 +284,7 @@ impl Lent {
             pool,
             ..
         } = self;
-        if pool.0.closed.load(Ordering::Acquire)
-            || generation < pool.0.generation.load(Ordering::Acquire)
-        {
+        if pool.is_closed() || generation < pool.0.generation.load(Ordering::Acquire) {
             return;
         }
         pool.idle().push(Idle { sql, generation });
@@ -242,7 +298,7 @@ pub(super) fn late() -> Undone {
     })
 }
 
-fn closed() -> StoreError {
+pub(super) fn closed() -> StoreError {
     StoreError::Unavailable {
         detail: "the store is closed".to_owned(),
     }
@@ -262,4 +318,21 @@ pub(super) async fn answered<T>(
     within(timer, ANSWER, work)
         .await
         .unwrap_or_else(|_| Err(late()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_purpose_has_its_own_connections() {
+        let places = |work, asking, listing| Places {
+            work,
+            asking,
+            listing,
+        };
+        assert_eq!(Places::of(6), places(2, 1, 1));
+        assert_eq!(Places::of(16), places(10, 3, 2));
+        assert_eq!(Places::of(100), places(73, 24, 23));
+    }
 }

@@ -22,7 +22,9 @@ use tidings_domain::{
 
 use super::{
     PostgresStore, connections, deliver, deliveries, enrich, environments, events, ingest,
-    integrations, keys, lists, notifications, subscriptions,
+    integrations, keys, lists, notifications,
+    pool::Purpose,
+    subscriptions,
     trouble::{Trouble, Undone},
     webhooks,
 };
@@ -39,23 +41,30 @@ use crate::{
 /// How often a verb is tried again that collided with another.
 const COLLISIONS: u32 = 5;
 
-/// Does something on a connection: once, or, where it only reads, once more on a new one if the first had died.
+/// Does something on a connection: `read`, `write` and `list` for whoever asks, `take` and `complete` for the stages.
+///
+/// Once, or, where it only reads, once more on a new one if the first had died.
 macro_rules! on {
-    ($store:expr, read $sql:ident => $work:expr) => {{
-        let lent = $store.shared.pool.lend().await?;
+    ($store:expr, list $sql:ident => $work:expr) => { on!($store, Purpose::Listing, reads $sql => $work) };
+    ($store:expr, read $sql:ident => $work:expr) => { on!($store, Purpose::Asking, reads $sql => $work) };
+    ($store:expr, take $sql:ident => $work:expr) => { on!($store, Purpose::Work, reads $sql => $work) };
+    ($store:expr, write $sql:ident => $work:expr) => { on!($store, Purpose::Asking, writes $sql => $work) };
+    ($store:expr, complete $sql:ident => $work:expr) => { on!($store, Purpose::Work, writes $sql => $work) };
+    ($store:expr, $purpose:expr, reads $sql:ident => $work:expr) => {{
+        let lent = $store.shared.pool.lend($purpose).await?;
         let used = lent.used;
         match lent.run(async |$sql| $work.await).await {
             Err(Undone::Sql(error)) if used && Trouble::of(&error) == Trouble::Lost => {
-                let lent = $store.shared.pool.lend().await?;
+                let lent = $store.shared.pool.lend($purpose).await?;
                 Ok(lent.run(async |$sql| $work.await).await?)
             }
             done => Ok(done?),
         }
     }};
-    ($store:expr, write $sql:ident => $work:expr) => {{
+    ($store:expr, $purpose:expr, writes $sql:ident => $work:expr) => {{
         let mut collisions = 0;
         loop {
-            let lent = $store.shared.pool.lend().await?;
+            let lent = $store.shared.pool.lend($purpose).await?;
             match lent.run(async |$sql| $work.await).await {
                 // Two who waited for each other: this one was rolled back whole.
                 Err(Undone::Sql(error))
@@ -159,11 +168,11 @@ impl Store for PostgresStore {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<DueSubscription>, StoreError> {
-        on!(self, read sql => subscriptions::due(&self.shared, sql, now, limit))
+        on!(self, take sql => subscriptions::due(&self.shared, sql, now, limit))
     }
 
     async fn next_due_subscription(&self) -> Result<Option<Timestamp>, StoreError> {
-        on!(self, read sql => subscriptions::next_due(&self.shared, sql))
+        on!(self, take sql => subscriptions::next_due(&self.shared, sql))
     }
 
     async fn update_subscription(
@@ -171,7 +180,7 @@ impl Store for PostgresStore {
         update: SubscriptionUpdate,
         lease: Option<Lease>,
     ) -> Result<(), StoreError> {
-        on!(self, write sql => subscriptions::update(&self.shared, sql, &update, lease))
+        on!(self, complete sql => subscriptions::update(&self.shared, sql, &update, lease))
     }
 
     async fn delete_subscription(&self, id: SubscriptionId) -> Result<bool, StoreError> {
@@ -268,14 +277,14 @@ impl Store for PostgresStore {
         after: Seq,
         limit: u32,
     ) -> Result<Vec<QueuedNotification>, StoreError> {
-        on!(self, read sql => enrich::queued(&self.shared, sql, after, limit))
+        on!(self, take sql => enrich::queued(&self.shared, sql, after, limit))
     }
 
     async fn queued_notifications_at(
         &self,
         places: Vec<Seq>,
     ) -> Result<Vec<QueuedNotification>, StoreError> {
-        on!(self, read sql => enrich::queued_at(&self.shared, sql, &places))
+        on!(self, take sql => enrich::queued_at(&self.shared, sql, &places))
     }
 
     async fn postpone_notification(
@@ -284,7 +293,7 @@ impl Store for PostgresStore {
         lease: Lease,
         due_at: Timestamp,
     ) -> Result<(), StoreError> {
-        on!(self, write sql => enrich::postpone(&self.shared, sql, seq, lease, due_at))
+        on!(self, complete sql => enrich::postpone(&self.shared, sql, seq, lease, due_at))
     }
 
     async fn settle_held(
@@ -296,7 +305,7 @@ impl Store for PostgresStore {
         if settled.notification.verdict.is_rejection() {
             settled.notification = rejected::cut(settled.notification);
         }
-        on!(self, write sql => ingest::settle_held(&self.shared, sql, seq, lease, &settled))
+        on!(self, complete sql => ingest::settle_held(&self.shared, sql, seq, lease, &settled))
     }
 
     async fn finish_notification(
@@ -312,7 +321,7 @@ impl Store for PostgresStore {
     }
 
     async fn webhooks_with_pending(&self) -> Result<Vec<(WebhookId, Timestamp)>, StoreError> {
-        on!(self, read sql => deliver::webhooks_with_pending(&self.shared, sql))
+        on!(self, take sql => deliver::webhooks_with_pending(&self.shared, sql))
     }
 
     async fn due_deliveries(
@@ -321,7 +330,7 @@ impl Store for PostgresStore {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<DueDelivery>, StoreError> {
-        on!(self, read sql => deliver::due(&self.shared, sql, webhook, now, limit))
+        on!(self, take sql => deliver::due(&self.shared, sql, webhook, now, limit))
     }
 
     async fn next_due_delivery(
@@ -329,7 +338,7 @@ impl Store for PostgresStore {
         webhook: WebhookId,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
-        on!(self, read sql => deliver::next_due(&self.shared, sql, webhook, now))
+        on!(self, take sql => deliver::next_due(&self.shared, sql, webhook, now))
     }
 
     async fn record_attempt(&self, result: AttemptResult) -> Result<(), StoreError> {
@@ -354,7 +363,7 @@ impl Store for PostgresStore {
         page: Page,
     ) -> Result<Listing<Notification>, StoreError> {
         let after = lists::after(&page)?;
-        on!(self, read sql => notifications::list(sql, &filter, &page, after))
+        on!(self, list sql => notifications::list(sql, &filter, &page, after))
     }
 
     async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
@@ -363,7 +372,7 @@ impl Store for PostgresStore {
 
     async fn events(&self, filter: EventFilter, page: Page) -> Result<Listing<Event>, StoreError> {
         let after = lists::after(&page)?;
-        on!(self, read sql => events::list(sql, &filter, &page, after))
+        on!(self, list sql => events::list(sql, &filter, &page, after))
     }
 
     async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
@@ -376,7 +385,7 @@ impl Store for PostgresStore {
         page: Page,
     ) -> Result<Listing<Delivery>, StoreError> {
         let after = lists::after(&page)?;
-        on!(self, read sql => deliveries::list(sql, &filter, &page, after))
+        on!(self, list sql => deliveries::list(sql, &filter, &page, after))
     }
 
     async fn attempts(&self, delivery: DeliveryId) -> Result<Vec<Attempt>, StoreError> {
@@ -406,5 +415,6 @@ impl Store for PostgresStore {
         self.stop.cancel();
         self.tasks.wait().await;
         self.shared.pool.close().await;
+        self.shared.health.close().await;
     }
 }

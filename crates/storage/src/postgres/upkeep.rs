@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use sqlx::{AssertSqlSafe, PgConnection};
 use tokio_util::sync::CancellationToken;
 
-use super::{Shared, ingest::turn, partitions, trouble::Undone, webhooks};
+use super::{Shared, ingest::turn, partitions, pool::Purpose, trouble::Undone, webhooks};
 use crate::StoreError;
 
 /// How often it is looked for what removed webhooks have left behind.
@@ -46,7 +46,7 @@ pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
 
 async fn leftovers(shared: &Shared) -> Result<(), StoreError> {
     loop {
-        let lent = shared.pool.lend().await?;
+        let lent = shared.pool.lend(Purpose::Asking).await?;
         let more = lent
             .run(async |sql| webhooks::remove_leftovers(sql).await)
             .await?;
@@ -58,7 +58,7 @@ async fn leftovers(shared: &Shared) -> Result<(), StoreError> {
 
 async fn seldom(shared: &Shared) -> Result<(), StoreError> {
     partitions::make_ahead(shared).await?;
-    let lent = shared.pool.lend().await?;
+    let lent = shared.pool.lend(Purpose::Asking).await?;
     lent.run(async |sql| {
         for (statement, kept) in [
             (

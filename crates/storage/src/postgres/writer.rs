@@ -25,7 +25,7 @@ use super::{
     deliver::Attempted,
     enrich::Finish,
     ingest::{Record, Reject},
-    pool::{Lent, answered},
+    pool::{Lent, Purpose, answered},
     trouble::{self, Trouble, Undone},
 };
 use crate::StoreError;
@@ -78,8 +78,8 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    /// Starts the flushers, as many as `places` connections allow. A lane takes `queue` operations.
-    pub(super) fn start(shared: &Arc<Shared>, queue: usize, places: u32) -> Self {
+    /// Starts the flushers, as many as `places` connections for work allow. A lane takes `queue` operations.
+    pub(super) fn start(shared: &Arc<Shared>, queue: usize, places: usize) -> Self {
         let tasks = &TaskTracker::new();
         // Four commits at a time keep a disk busy; more only make the groups smaller.
         let many = if places >= 8 { 4 } else { 2 };
@@ -296,7 +296,7 @@ impl<O: Grouped> Inner<O> {
 async fn flush<O: Grouped>(lane: Arc<Inner<O>>) {
     while lane.wait().await {
         // Only with a connection in hand is anything taken: while all are busy the group grows.
-        let lent = lane.shared.pool.lend().await;
+        let lent = lane.shared.pool.lend(Purpose::Work).await;
         if matches!(lent, Err(StoreError::Overloaded)) {
             continue;
         }

@@ -24,6 +24,7 @@ use crate::{
 
 mod away;
 mod copying;
+mod crowd;
 mod damage;
 mod failover;
 mod fencing;

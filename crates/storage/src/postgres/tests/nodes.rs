@@ -312,7 +312,7 @@ async fn a_place_that_is_committed_late_is_read_all_the_same() {
     assert_eq!(read(&*world.store, cursor).await, [], "once is enough");
 }
 
-async fn world_sql(database: &Database) -> sqlx::PgConnection {
+pub(super) async fn world_sql(database: &Database) -> sqlx::PgConnection {
     <sqlx::PgConnection as sqlx::Connection>::connect(&database.0.url)
         .await
         .unwrap()
