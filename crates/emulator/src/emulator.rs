@@ -1,8 +1,13 @@
 //! The emulator as a value: what tests hold, and what the command serves.
 
 mod mailbox;
+mod scenario;
 
-use std::{collections::BTreeMap, io, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, PoisonError},
+};
 
 use axum::Router;
 use tidings_domain::notification::LifecycleEvent;
@@ -56,6 +61,12 @@ impl Emulator {
 
     /// Closes all connections, gives up all POSTs, and waits until both are done.
     pub async fn stop(&self) {
+        // A scenario holds this emulator, and must not be held by it for ever.
+        *self
+            .world
+            .run
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = None;
         self.world.stop.cancel();
         self.world.tasks.close();
         self.world.tasks.wait().await;

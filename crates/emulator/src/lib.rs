@@ -24,6 +24,8 @@
 //! | `notify` | notifications: payload, faults on the way, retries, states of endpoints |
 //! | [`fault`] | what goes wrong on purpose |
 //! | [`ledger`] | what has happened |
+//! | [`scenario`] | many changes in many mailboxes, decided by a seed |
+//! | [`truth`] | the last state of everything that changed, for comparison |
 //! | [`control`] | the control API under `/emulator/` |
 //! | `face`, `serve`, [`tls`] | router, listener, certificate authority |
 
@@ -39,6 +41,7 @@ pub mod ledger;
 mod mailbox;
 mod notify;
 pub mod options;
+pub mod scenario;
 mod serve;
 mod shuffle;
 mod signin;
@@ -47,6 +50,7 @@ pub mod switches;
 mod throttle;
 mod time;
 pub mod tls;
+pub mod truth;
 mod world;
 
 pub use control::{
@@ -59,8 +63,10 @@ pub use fault::{DeltaFault, Fault};
 pub use ledger::{CallCount, Loss, Sent, Violation};
 pub use notify::{Endpoint, RawPost};
 pub use options::{Delivery, Options};
+pub use scenario::{Run, Scenario};
 pub use signin::{SecretTrouble, Trouble};
 pub use subscription::{Limit, Limits};
 pub use switches::{Challenges, Pause, Switches};
 pub use throttle::{Bound, Quota, QuotaUse, Quotas, Throttling, Wait};
 pub use tls::{Authority, AuthorityError};
+pub use truth::{Difference, Fact, Told, differences};

@@ -1,7 +1,7 @@
 //! Everything one emulator knows. Handlers and senders share it.
 
 use std::{
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -19,10 +19,12 @@ use crate::{
     ledger::Ledger,
     notify::Notifier,
     options::Delivery,
+    scenario::Run,
     shuffle::Shuffle,
     signin::{Troubles, jwt::Signer},
     subscription::book::Book,
     throttle::Throttle,
+    truth::Truth,
 };
 
 /// Everything one emulator knows.
@@ -56,6 +58,10 @@ pub(crate) struct World {
     pub(crate) shuffle: Shuffle,
     /// What has happened.
     pub(crate) ledger: Ledger,
+    /// What is true.
+    pub(crate) truth: Truth,
+    /// The scenario that the control API drives.
+    pub(crate) run: Mutex<Option<Run>>,
     /// Everything that runs beside the answers.
     pub(crate) tasks: TaskTracker,
     /// Ends it.
@@ -86,6 +92,8 @@ impl World {
             throttle: Throttle::new(options.throttling),
             shuffle: Shuffle::new(options.seed),
             ledger: Ledger::default(),
+            truth: Truth::default(),
+            run: Mutex::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             switches: RwLock::new(Arc::new(options.switches)),

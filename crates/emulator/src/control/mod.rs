@@ -13,12 +13,14 @@
 //! | `GET PATCH switches`, `GET PATCH delivery`, `GET PATCH limits`, `GET PATCH throttling` | forms, times, quotas |
 //! | `GET quotas` | the most that was used of each limit on calls |
 //! | `GET calls`, `GET sent`, `GET violations`, `GET losses`, `GET endpoints`, `DELETE log` | what has happened |
+//! | `GET POST scenario`, `POST scenario/go`, `GET truth` | many changes by a seed, and what is true after all changes |
 //! | `GET clock`, `POST clock/advance` | time, if it is a manual clock |
 //! | `POST notifications` | a hand-made POST |
 
 pub(crate) mod directory;
 mod error;
 pub(crate) mod mailbox;
+mod scenario;
 mod settings;
 mod state;
 pub(crate) mod subscriptions;
@@ -98,6 +100,9 @@ pub(crate) fn router() -> Router<Arc<World>> {
             get(settings::throttling).patch(settings::set_throttling),
         )
         .route("/quotas", get(state::quotas))
+        .route("/scenario", get(scenario::state).post(scenario::begin))
+        .route("/scenario/go", post(scenario::go))
+        .route("/truth", get(scenario::truth))
         .route("/clock", get(settings::clock))
         .route("/clock/advance", post(settings::advance))
         .route("/notifications", post(settings::raw))

@@ -104,7 +104,8 @@ fn resource_data(what: Changed<'_>, path: String, tenant: Uuid, switches: &Switc
     Value::Object(data)
 }
 
-fn path(what: Changed<'_>, tenant: Uuid, switches: &Switches) -> String {
+/// The path of what changed.
+pub(super) fn path(what: Changed<'_>, tenant: Uuid, switches: &Switches) -> String {
     let (user, below) = match what {
         Changed::Contact(user, item) => (user.id, Some(("Contacts", &*item.id))),
         Changed::Event(user, item) => (user.id, Some(("Events", &*item.id))),

@@ -6,6 +6,7 @@
 //! | `lifecycle` | what happened to a subscription itself |
 //! | `pause` | what becomes of items while a subscription is not authorized |
 //! | `item` | the JSON of one item |
+//! | `remember` | what is true, whether or not anybody is told |
 //! | `route` | what faults make of items on their way: dropped, doubled, late, shuffled, merged |
 //! | `send` | one POST with its retries |
 //! | `host` | the slow and drop states of an endpoint |
@@ -15,6 +16,7 @@ mod host;
 mod item;
 mod lifecycle;
 pub(crate) mod pause;
+mod remember;
 mod route;
 mod send;
 
@@ -80,6 +82,7 @@ pub(crate) struct Outgoing {
 /// Raises the subscriptions that watch what changed.
 pub(crate) fn changed(world: &Arc<World>, tenant: Uuid, what: Changed<'_>, change: ChangeType) {
     let now = world.clock.now();
+    remember::remember(world, tenant, what, change, now);
     let watches = match what {
         Changed::Contact(user, _) => [Watch::Contacts(user.id), Watch::Elsewhere],
         Changed::Event(user, _) => [Watch::Events(user.id), Watch::Elsewhere],

@@ -71,8 +71,9 @@ fn delay(world: &Arc<World>, item: Outgoing) {
     };
     let world = Arc::clone(world);
     let tasks = world.tasks.clone();
+    let pending = send::Pending::of(&world);
     tasks.spawn(async move {
-        let _pending = send::Pending::of(&world);
+        let _pending = pending;
         tokio::select! {
             () = world.clock.sleep(Duration::from_millis(ms)) => shuffle(&world, item),
             () = world.stop.cancelled() => {}

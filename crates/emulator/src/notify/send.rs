@@ -34,18 +34,19 @@ struct Post {
     missed: Vec<Uuid>,
 }
 
-/// Counts a POST as pending while it lives.
-pub(super) struct Pending<'a>(&'a World);
+/// Counts a POST as pending while it lives, which begins before its task runs: whoever makes a change and then waits until
+/// nothing is pending waits for its POST.
+pub(super) struct Pending(Arc<World>);
 
-impl<'a> Pending<'a> {
+impl Pending {
     /// Counts one.
-    pub(super) fn of(world: &'a World) -> Self {
+    pub(super) fn of(world: &Arc<World>) -> Self {
         world.notifier.pending.fetch_add(1, Ordering::AcqRel);
-        Self(world)
+        Self(Arc::clone(world))
     }
 }
 
-impl Drop for Pending<'_> {
+impl Drop for Pending {
     fn drop(&mut self) {
         self.0.notifier.pending.fetch_sub(1, Ordering::AcqRel);
     }
@@ -81,10 +82,13 @@ pub(super) fn start_raw(world: &Arc<World>, url: Url, body: String) {
 fn spawn(world: &Arc<World>, posts: Vec<Post>) {
     let world = Arc::clone(world);
     let tasks = world.tasks.clone();
+    let posts: Vec<(Post, Pending)> = posts
+        .into_iter()
+        .map(|post| (post, Pending::of(&world)))
+        .collect();
     tasks.spawn(async move {
         let in_order = posts.len() > 1;
-        for post in posts {
-            let _pending = Pending::of(&world);
+        for (post, _pending) in posts {
             let stopped = world.stop.cancelled();
             tokio::select! {
                 left = run(&world, post, in_order) => if let Some((post, tried)) = left {
@@ -100,8 +104,9 @@ fn spawn(world: &Arc<World>, posts: Vec<Post>) {
 fn spawn_rest(world: &Arc<World>, post: Post, tried: Tried) {
     let world = Arc::clone(world);
     let tasks = world.tasks.clone();
+    let pending = Pending::of(&world);
     tasks.spawn(async move {
-        let _pending = Pending::of(&world);
+        let _pending = pending;
         tokio::select! {
             () = retry(&world, &post, tried) => {}
             () = world.stop.cancelled() => {}

@@ -20,6 +20,7 @@ mod lifecycle;
 mod limits;
 mod mail;
 mod payload;
+mod scenario;
 mod signin;
 mod subscriptions;
 mod throttling;

@@ -187,6 +187,11 @@ impl Graph {
         answer.json()
     }
 
+    /// The time that the emulator has.
+    pub(crate) fn emulator_now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// Waits until somebody sleeps on the emulator's clock for exactly `span`, as the next to wake.
     pub(crate) async fn until_next_wake(&self, span: Duration) {
         while self.clock.next_wake() != Some(span) {
