@@ -4,8 +4,11 @@
 //! | --- | --- |
 //! | [`table`] | one row a resource: paths, change types, lifetimes, quotas, permissions |
 //! | [`path`] | reading a path in every form that Graph writes |
+//! | [`enumeration`] | the requests that enumerate all that a subscription watches |
 
+pub mod enumeration;
 pub mod path;
 pub mod table;
 
+pub use enumeration::{DeltaRequest, Enumeration, ListRequest, MailFolders};
 pub use path::{ItemPath, SubscriptionPath};

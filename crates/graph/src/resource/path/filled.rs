@@ -10,8 +10,9 @@ use tidings_domain::resource::ResourceKind;
 use uuid::Uuid;
 
 use super::{
-    template::{Part, Template},
-    token::Token,
+    PathError,
+    template::{self, Part, Template},
+    token::{self, Token, encode},
 };
 use crate::resource::table::ResourceRow;
 
@@ -121,14 +122,75 @@ impl Filled {
         let mut request = String::with_capacity(self.canonical.len() + 16);
         request.push_str(self.row().version.as_str());
         request.push('/');
-        for &byte in self.canonical.as_bytes() {
-            if byte.is_ascii_alphanumeric() || b"-._~@=:!,/%()'".contains(&byte) {
-                request.push(char::from(byte));
-            } else {
-                let _ = write!(request, "%{byte:02X}");
-            }
+        encode(&self.canonical, b"-._~@=:!,/%()'", &mut request);
+        request
+    }
+
+    /// The version and `template`, which is encoded already, with this path's ids. An id that this path lacks is left
+    /// standing as it is written in the template.
+    pub(super) fn request(&self, template: &str) -> String {
+        let (path, query) = match template.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (template, None),
+        };
+        let version = self.row().version.as_str();
+        let mut request = format!("{version}/{}", self.put_into(path, b"-._~@=:!,%"));
+        if let Some(query) = query {
+            request.push('?');
+            // `%` stands in canonical ids only as the beginning of what is encoded.
+            request.push_str(&self.put_into(query, b"-._~%"));
         }
         request
+    }
+
+    /// `template`, which is one of items, with this path's ids, and with `last` for its last one.
+    pub(super) fn item(&self, template: &str, last: Option<&str>) -> Result<Self, PathError> {
+        let text = match (last, template.rfind('{')) {
+            (Some(last), Some(end)) => {
+                let last = token::encode_id(last)?;
+                format!("{}{last}", self.put_into(&template[..end], KEEP_CANONICAL))
+            }
+            _ => self.put_into(template, KEEP_CANONICAL),
+        };
+        template::fill(&text, template::items())
+    }
+
+    /// `template` with this path's ids in canonical form, of which what is neither a letter or digit nor in `plain` is
+    /// encoded. Whatever begins with the signed-in user stays theirs.
+    fn put_into(&self, template: &str, plain: &[u8]) -> String {
+        let mut text = String::with_capacity(template.len() + 160);
+        let mut rest = template;
+        if self.owner() == Some("me")
+            && let Some(after) = rest.strip_prefix("users/{user}")
+        {
+            text.push_str("me");
+            rest = after;
+        }
+        while let Some((before, after)) = rest.split_once('{') {
+            text.push_str(before);
+            let Some((name, after)) = after.split_once('}') else {
+                break;
+            };
+            let mut ids = self
+                .ids
+                .iter()
+                .filter(|(id, _)| *id == name.trim_end_matches('*'));
+            match ids.next() {
+                None => {
+                    let _ = write!(text, "{{{name}}}");
+                }
+                Some((_, first)) => {
+                    encode(&self.canonical[first.clone()], plain, &mut text);
+                    for (_, more) in ids {
+                        text.push('/');
+                        encode(&self.canonical[more.clone()], plain, &mut text);
+                    }
+                }
+            }
+            rest = after;
+        }
+        text.push_str(rest);
+        text
     }
 
     /// Whether no id that both have differs.
@@ -199,6 +261,9 @@ impl Filled {
         }
     }
 }
+
+/// Whatever a canonical id is written with.
+const KEEP_CANONICAL: &[u8] = b"-._~@=:!,%+;&$*";
 
 fn guid(text: &str) -> Option<Uuid> {
     // Only the form with hyphens: the others that the parser takes are no GUIDs in Graph's paths.

@@ -7,9 +7,13 @@
 use std::fmt;
 
 use tidings_domain::resource::{ChangeType, ChangeTypes, ResourceKind};
+use url::form_urlencoded;
 use uuid::Uuid;
 
-use super::table::{Changes, Lifetime, ResourceRow};
+use super::{
+    enumeration::{DeltaRequest, Enumeration, ListRequest, MailFolders, WindowRequest},
+    table::{By, Changes, EnumerationRow, Lifetime, ResourceRow},
+};
 
 mod filled;
 mod template;
@@ -19,6 +23,7 @@ mod token;
 mod tests;
 
 use filled::Filled;
+pub(in crate::resource) use token::encode_id;
 
 /// The longest path that is read. The longest of Graph's ids have some 150 characters, and no path has more than four.
 const MAX_PATH: usize = 2_048;
@@ -113,6 +118,70 @@ impl SubscriptionPath {
                 note: self.row().note,
             }),
         }
+    }
+}
+
+impl SubscriptionPath {
+    /// How all that is watched can be enumerated.
+    pub fn enumeration(&self) -> Enumeration {
+        let Some(row) = self.enumeration_row() else {
+            return Enumeration::None {
+                why: "Graph has no delta query for this resource, or none that Tidings uses",
+            };
+        };
+        let request = |template| self.filled.request(template);
+        match row.by {
+            By::Get => match self.filled.item(row.item, None) {
+                Ok(filled) => Enumeration::Single(ItemPath { filled }),
+                Err(_) => Enumeration::None {
+                    why: "what is watched is no item that could be fetched",
+                },
+            },
+            // What passes the filter of a subscription cannot be told from what does not.
+            _ if self.is_filtered() => Enumeration::None {
+                why: "the subscription has a filter, which a delta query cannot have",
+            },
+            By::Delta(template) => Enumeration::Delta(DeltaRequest::new(request(template))),
+            By::DeltaInWindow(template) => {
+                Enumeration::DeltaInWindow(WindowRequest::new(request(template)))
+            }
+            By::DeltaPerMailFolder { folders, messages } => Enumeration::DeltaPerMailFolder(
+                MailFolders::new(request(folders), &request(messages)),
+            ),
+            By::Listing(template) => Enumeration::Listing(ListRequest::new(request(template))),
+        }
+    }
+
+    /// The path of what an enumeration shows with this id: the one that notifications of this subscription name too,
+    /// but for the user, who may stand there by another name.
+    ///
+    /// It depends on nothing but this subscription and the id, so that an entry that has gone has the path that it had.
+    pub fn item(&self, id: &str) -> Result<ItemPath, PathError> {
+        let row = self.enumeration_row().ok_or(PathError::NotEnumerable {
+            name: self.row().name,
+        })?;
+        let last = (row.by != By::Get).then_some(id);
+        let filled = self.filled.item(row.item, last)?;
+        Ok(ItemPath { filled })
+    }
+
+    fn enumeration_row(&self) -> Option<&'static EnumerationRow> {
+        let template = self.filled.template_text();
+        self.row()
+            .enumerations
+            .iter()
+            .find(|row| row.subscription == template)
+    }
+
+    fn is_filtered(&self) -> bool {
+        let query = self
+            .canonical
+            .split_once('?')
+            .map_or("", |(_, query)| query);
+        form_urlencoded::parse(query.as_bytes()).any(|(name, _)| {
+            let name = name.trim_start_matches('$');
+            name.eq_ignore_ascii_case("filter") || name.eq_ignore_ascii_case("search")
+        })
     }
 }
 
@@ -213,6 +282,12 @@ pub enum PathError {
     /// There is nothing.
     #[error("the path is empty")]
     Empty,
+    /// What a subscription watches cannot be enumerated.
+    #[error("what a subscription to a {name} watches cannot be enumerated")]
+    NotEnumerable {
+        /// What is watched.
+        name: &'static str,
+    },
     /// The query is none that Graph takes.
     #[error("the query of the path {problem}")]
     Query {

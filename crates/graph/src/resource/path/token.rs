@@ -1,6 +1,6 @@
 //! Takes a path apart into words and ids.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Write as _};
 
 use super::PathError;
 
@@ -105,20 +105,48 @@ fn decode(part: &str) -> Result<Cow<'_, str>, PathError> {
     } else {
         Cow::Borrowed(part)
     };
-    let wrong = if text.is_empty() {
-        "is empty"
+    match wrong(&text) {
+        None => Ok(text),
+        Some(wrong) => Err(problem(part, wrong)),
+    }
+}
+
+/// What makes a decoded part one that cannot be used.
+fn wrong(text: &str) -> Option<&'static str> {
+    if text.is_empty() {
+        Some("is empty")
     } else if text.len() > MAX_PART {
-        "is too long"
+        Some("is too long")
     } else if text == "." || text == ".." {
-        "is no id"
+        Some("is no id")
     } else if text.contains(['\\', '%', '?', '#']) {
-        "has one of \\ % ? #"
+        Some("has one of \\ % ? #")
     } else if text.chars().any(char::is_control) {
-        "has a control character"
+        Some("has a control character")
     } else {
-        return Ok(text);
-    };
-    Err(problem(part, wrong))
+        None
+    }
+}
+
+/// An id as a part of a path, encoded. It is an id as Graph gives it in JSON, not one from a path.
+pub(in crate::resource) fn encode_id(id: &str) -> Result<String, PathError> {
+    if let Some(wrong) = wrong(id) {
+        return Err(problem(id, wrong));
+    }
+    let mut encoded = String::with_capacity(id.len() + 8);
+    encode(id, b"-._~@=:!,", &mut encoded);
+    Ok(encoded)
+}
+
+/// Writes `text` with everything encoded that is neither a letter or digit nor in `plain`.
+pub(super) fn encode(text: &str, plain: &[u8], into: &mut String) {
+    for &byte in text.as_bytes() {
+        if byte.is_ascii_alphanumeric() || plain.contains(&byte) {
+            into.push(char::from(byte));
+        } else {
+            let _ = write!(into, "%{byte:02X}");
+        }
+    }
 }
 
 /// Checks a part that stays encoded.

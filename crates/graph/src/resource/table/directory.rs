@@ -3,8 +3,8 @@
 use tidings_domain::resource::ResourceKind;
 
 use super::{
-    Changes, Lifetime, Quota, ResourceRow, Rich, UNKNOWN_LATENCY, UPDATED_DELETED, Version,
-    permissions, quota,
+    By, Changes, Lifetime, Quota, ResourceRow, Rich, UNKNOWN_LATENCY, UPDATED_DELETED, Version,
+    enumerated, permissions, quota,
 };
 
 const LIFETIME: Lifetime = Lifetime::new(41_760, 41_000);
@@ -29,6 +29,10 @@ pub(super) static USER: ResourceRow = ResourceRow {
     quotas: QUOTAS,
     permissions: permissions(&["User.Read.All"], &["User.Read.All"], &["User.Read.All"]),
     delta: true,
+    enumerations: &[
+        enumerated("users", By::Delta("users/delta"), "users/{user}"),
+        enumerated("users/{user}", By::Get, "users/{user}"),
+    ],
     note: "`updated` also tells of creation and of deletion that can be undone; `deleted` is for good.",
 };
 
@@ -51,6 +55,21 @@ pub(super) static GROUP: ResourceRow = ResourceRow {
     quotas: QUOTAS,
     permissions: permissions(&["Group.Read.All"], &[], &["Group.Read.All"]),
     delta: true,
+    // Without `$select` the members are tracked too. Owners are tracked only where they are asked for.
+    enumerations: &[
+        enumerated("groups", By::Delta("groups/delta"), "groups/{group}"),
+        enumerated("groups/{group}", By::Get, "groups/{group}"),
+        enumerated(
+            "groups/{group}/members",
+            By::Delta("groups/delta?$select=members&$filter=id%20eq%20'{group}'"),
+            "groups/{group}",
+        ),
+        enumerated(
+            "groups/{group}/owners",
+            By::Delta("groups/delta?$select=owners&$filter=id%20eq%20'{group}'"),
+            "groups/{group}",
+        ),
+    ],
     note: "`updated` also tells of creation, of deletion that can be undone and of changed members; `deleted` is for good.",
 };
 
@@ -68,5 +87,6 @@ pub(super) static GROUP_CONVERSATION: ResourceRow = ResourceRow {
     quotas: &[],
     permissions: permissions(&["Group.Read.All"], &[], &[]),
     delta: false,
+    enumerations: &[],
     note: "Only for a signed-in user.",
 };

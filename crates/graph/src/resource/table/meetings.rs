@@ -42,6 +42,7 @@ pub(super) static PRESENCE: ResourceRow = ResourceRow {
     ],
     permissions: permissions(&["Presence.Read.All"], &[], &[]),
     delta: false,
+    enumerations: &[],
     note: "Several users: communications/presences?$filter=id in ('…','…').",
 };
 
@@ -63,6 +64,7 @@ pub(super) static ONLINE_MEETING: ResourceRow = ResourceRow {
     quotas: &[quota(1, "app and meeting")],
     permissions: permissions(&[], &[], &[]),
     delta: false,
+    enumerations: &[],
     note: "The join URL stands in the path encoded. Microsoft's general table names no permission for it.",
 };
 
@@ -83,6 +85,7 @@ pub(super) static CALL_RECORD: ResourceRow = ResourceRow {
     quotas: &[quota(100, "organization")],
     permissions: permissions(&[], &[], &["CallRecords.Read.All"]),
     delta: false,
+    enumerations: &[],
     note: "A creation is also told as `updated`.",
 };
 
@@ -108,6 +111,7 @@ const fn artifact(
         quotas: MEETING_QUOTAS,
         permissions: permissions(scope, &[], scope),
         delta: false,
+        enumerations: &[],
         note: "All of an organization only for an app without a user.",
     }
 }

@@ -8,11 +8,16 @@ use std::time::Duration;
 use tidings_domain::resource::{ChangeType, ResourceKind};
 
 mod directory;
+mod enumeration;
 mod files;
 mod meetings;
 mod other;
 mod outlook;
 mod teams;
+
+pub use enumeration::{By, EnumerationRow};
+
+use enumeration::enumerated;
 
 /// Requests for less are raised to this by Graph ("subscription resource type").
 pub const MIN_LIFETIME_MINUTES: u32 = 45;
@@ -50,6 +55,8 @@ pub struct ResourceRow {
     pub permissions: Permissions,
     /// Whether a delta query can catch up with what was missed.
     pub delta: bool,
+    /// How all that is watched can be enumerated. What is watched by a template that is not here cannot be.
+    pub enumerations: &'static [EnumerationRow],
     /// What else is worth knowing, for people.
     pub note: &'static str,
 }
@@ -314,6 +321,21 @@ mod tests {
         templates.sort_unstable();
         templates.dedup();
         assert_eq!(templates.len(), count);
+    }
+
+    #[test]
+    fn what_is_enumerated_is_in_the_row_and_rows_with_delta_have_a_delta_query() {
+        for row in ROWS {
+            for one in row.enumerations {
+                assert!(row.subscriptions.contains(&one.subscription), "{one:?}");
+                assert!(row.items.contains(&one.item), "{one:?}");
+                if let By::DeltaPerMailFolder { messages, .. } = one.by {
+                    assert!(messages.contains("{folder}"), "{one:?}");
+                }
+            }
+            let delta = row.enumerations.iter().any(|one| one.by.is_delta());
+            assert_eq!(delta, row.delta, "{}", row.name);
+        }
     }
 
     #[test]

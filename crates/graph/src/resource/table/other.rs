@@ -39,6 +39,7 @@ pub(super) static AI_INTERACTION: ResourceRow = ResourceRow {
         ],
     ),
     delta: false,
+    enumerations: &[],
     note: "Needs a Copilot licence. A signed-in user only for the path of that user.",
 };
 
@@ -63,6 +64,7 @@ pub(super) static SECURITY_ALERT: ResourceRow = ResourceRow {
         &["SecurityEvents.ReadWrite.All"],
     ),
     delta: false,
+    enumerations: &[],
     note: "Several alerts: security/alerts/?$filter=….",
 };
 
@@ -80,6 +82,7 @@ pub(super) static HEALTH_ALERT: ResourceRow = ResourceRow {
     quotas: &[],
     permissions: permissions(&[], &[], &[]),
     delta: false,
+    enumerations: &[],
     note: "One type of alert by notificationQueryOptions. Microsoft's general table names no permission for it.",
 };
 
@@ -104,6 +107,7 @@ pub(super) static PRINT_JOB: ResourceRow = ResourceRow {
     quotas: &[],
     permissions: permissions(&[], &[], &["Printer.Read.All", "Printer.ReadWrite.All"]),
     delta: false,
+    enumerations: &[],
     note: "Uses notificationQueryOptions.",
 };
 
@@ -128,5 +132,6 @@ pub(super) static PRINT_TASK: ResourceRow = ResourceRow {
     quotas: &[],
     permissions: permissions(&[], &[], &["PrintTaskDefinition.ReadWrite.All"]),
     delta: false,
+    enumerations: &[],
     note: "",
 };

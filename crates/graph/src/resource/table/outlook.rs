@@ -3,8 +3,8 @@
 use tidings_domain::resource::ResourceKind;
 
 use super::{
-    CUD, Changes, Latency, Lifetime, Permissions, Quota, ResourceRow, Rich, Version, permissions,
-    quota,
+    By, CUD, Changes, Latency, Lifetime, Permissions, Quota, ResourceRow, Rich, Version,
+    enumerated, permissions, quota,
 };
 
 /// Microsoft writes 10,080 minutes (1,440 with the item inside); the service refuses more than 10,070, as its error
@@ -52,6 +52,22 @@ pub(super) static MESSAGE: ResourceRow = ResourceRow {
         &["Mail.Read"],
     ),
     delta: true,
+    // Any change gives a message another changeKey, and the rest is fetched by the item's own path.
+    enumerations: &[
+        enumerated(
+            "users/{user}/messages",
+            By::DeltaPerMailFolder {
+                folders: "users/{user}/mailFolders/delta",
+                messages: "users/{user}/mailFolders/{folder}/messages/delta?$select=changeKey",
+            },
+            "users/{user}/messages/{message}",
+        ),
+        enumerated(
+            "users/{user}/mailFolders/{folder}/messages",
+            By::Delta("users/{user}/mailFolders/{folder}/messages/delta?$select=changeKey"),
+            "users/{user}/messages/{message}",
+        ),
+    ],
     note: "Moving a message is a deletion in one folder and a creation in the other.",
 };
 
@@ -69,6 +85,11 @@ pub(super) static EVENT: ResourceRow = ResourceRow {
     quotas: QUOTAS,
     permissions: read(&["Calendars.Read"]),
     delta: true,
+    enumerations: &[enumerated(
+        "users/{user}/events",
+        By::DeltaInWindow("users/{user}/calendarView/delta"),
+        "users/{user}/events/{event}",
+    )],
     note: NOTE,
 };
 
@@ -92,6 +113,18 @@ pub(super) static CONTACT: ResourceRow = ResourceRow {
     quotas: QUOTAS,
     permissions: read(&["Contacts.Read"]),
     delta: true,
+    enumerations: &[
+        enumerated(
+            "users/{user}/contacts",
+            By::Delta("users/{user}/contacts/delta?$select=changeKey"),
+            "users/{user}/contacts/{contact}",
+        ),
+        enumerated(
+            "users/{user}/contactFolders/{folder}/contacts",
+            By::Delta("users/{user}/contactFolders/{folder}/contacts/delta?$select=changeKey"),
+            "users/{user}/contacts/{contact}",
+        ),
+    ],
     note: NOTE,
 };
 
@@ -116,5 +149,10 @@ pub(super) static TODO_TASK: ResourceRow = ResourceRow {
         &["Tasks.ReadWrite.All"],
     ),
     delta: true,
+    enumerations: &[enumerated(
+        "users/{user}/todo/lists/{list}/tasks",
+        By::Delta("users/{user}/todo/lists/{list}/tasks/delta"),
+        "users/{user}/todo/lists/{list}/tasks/{task}",
+    )],
     note: "Only in the global cloud. Microsoft's pages disagree whether an app without a user may renew it.",
 };

@@ -3,8 +3,8 @@
 use tidings_domain::resource::ResourceKind;
 
 use super::{
-    CUD, Changes, Latency, Lifetime, Permissions, Quota, ResourceRow, Rich, Version, permissions,
-    quota,
+    By, CUD, Changes, Latency, Lifetime, Permissions, Quota, ResourceRow, Rich, Version,
+    enumerated, permissions, quota,
 };
 
 /// Over an hour only with a lifecycle URL.
@@ -69,6 +69,7 @@ const fn message(
         quotas,
         permissions,
         delta: false,
+        enumerations: &[],
         note,
     }
 }
@@ -164,29 +165,33 @@ const fn conversation(
         quotas,
         permissions,
         delta: false,
+        enumerations: &[],
         note: "",
     }
 }
 
-pub(super) static CHAT: ResourceRow = conversation(
-    ResourceKind::Chat,
-    "chat",
-    &["chats/{chat}"],
-    &["chats/{chat}"],
-    PER_CHAT,
-    permissions(
-        &["Chat.ReadBasic", "Chat.Read", "Chat.ReadWrite"],
-        &[],
-        &[
-            "ChatSettings.Read.Chat",
-            "ChatSettings.ReadWrite.Chat",
-            "Chat.Manage.Chat",
-            "Chat.ReadBasic.All",
-            "Chat.Read.All",
-            "Chat.ReadWrite.All",
-        ],
-    ),
-);
+pub(super) static CHAT: ResourceRow = ResourceRow {
+    enumerations: &[enumerated("chats/{chat}", By::Get, "chats/{chat}")],
+    ..conversation(
+        ResourceKind::Chat,
+        "chat",
+        &["chats/{chat}"],
+        &["chats/{chat}"],
+        PER_CHAT,
+        permissions(
+            &["Chat.ReadBasic", "Chat.Read", "Chat.ReadWrite"],
+            &[],
+            &[
+                "ChatSettings.Read.Chat",
+                "ChatSettings.ReadWrite.Chat",
+                "Chat.Manage.Chat",
+                "Chat.ReadBasic.All",
+                "Chat.Read.All",
+                "Chat.ReadWrite.All",
+            ],
+        ),
+    )
+};
 
 pub(super) static EVERY_CHAT: ResourceRow = conversation(
     ResourceKind::Chat,
@@ -205,31 +210,41 @@ pub(super) static EVERY_CHAT: ResourceRow = conversation(
     ),
 );
 
-pub(super) static CHANNEL: ResourceRow = conversation(
-    ResourceKind::Channel,
-    "channel",
-    &["teams/getAllChannels", "teams/{team}/channels"],
-    &["teams/{team}/channels/{channel}"],
-    PER_TEAM,
-    permissions(
-        &["Channel.ReadBasic.All", "ChannelSettings.Read.All"],
-        &[],
-        &["Channel.ReadBasic.All", "ChannelSettings.Read.All"],
-    ),
-);
+pub(super) static CHANNEL: ResourceRow = ResourceRow {
+    enumerations: &[enumerated(
+        "teams/{team}/channels",
+        By::Listing("teams/{team}/channels"),
+        "teams/{team}/channels/{channel}",
+    )],
+    ..conversation(
+        ResourceKind::Channel,
+        "channel",
+        &["teams/getAllChannels", "teams/{team}/channels"],
+        &["teams/{team}/channels/{channel}"],
+        PER_TEAM,
+        permissions(
+            &["Channel.ReadBasic.All", "ChannelSettings.Read.All"],
+            &[],
+            &["Channel.ReadBasic.All", "ChannelSettings.Read.All"],
+        ),
+    )
+};
 
-pub(super) static TEAM: ResourceRow = conversation(
-    ResourceKind::Team,
-    "team",
-    &["teams", "teams/{team}"],
-    &["teams/{team}"],
-    PER_TEAM,
-    permissions(
-        &["Team.ReadBasic.All", "TeamSettings.Read.All"],
-        &[],
-        &["Team.ReadBasic.All", "TeamSettings.Read.All"],
-    ),
-);
+pub(super) static TEAM: ResourceRow = ResourceRow {
+    enumerations: &[enumerated("teams/{team}", By::Get, "teams/{team}")],
+    ..conversation(
+        ResourceKind::Team,
+        "team",
+        &["teams", "teams/{team}"],
+        &["teams/{team}"],
+        PER_TEAM,
+        permissions(
+            &["Team.ReadBasic.All", "TeamSettings.Read.All"],
+            &[],
+            &["Team.ReadBasic.All", "TeamSettings.Read.All"],
+        ),
+    )
+};
 
 pub(super) static TEAM_MEMBER: ResourceRow = conversation(
     ResourceKind::ConversationMember,
@@ -305,6 +320,7 @@ const fn shift(
             &["Schedule.Read.All", "Schedule.ReadWrite.All"],
         ),
         delta: false,
+        enumerations: &[],
         note: "",
     }
 }
@@ -356,5 +372,6 @@ pub(super) static APPROVAL: ResourceRow = ResourceRow {
     quotas: &[quota(1_000, "tenant"), quota(1, "app and tenant")],
     permissions: permissions(&[], &[], &[]),
     delta: false,
+    enumerations: &[],
     note: "Microsoft's pages name no permission for it.",
 };
