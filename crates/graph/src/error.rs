@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode};
 use tidings_domain::Timestamp;
 
-use crate::retry_after;
+use crate::{retry_after, throttle::Throttle};
 
 mod body;
 mod sign_in;
@@ -72,6 +72,8 @@ pub enum CallError {
     Throttled {
         /// For how long, if Graph said.
         retry_after: Option<Duration>,
+        /// Which limit it is, as far as Graph said.
+        throttle: Throttle,
     },
     /// The answer is larger than the caller's limit.
     #[error("the answer is too large")]
@@ -115,7 +117,9 @@ impl CallError {
     /// How long the server asked to wait.
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Throttled { retry_after } | Self::Unavailable { retry_after, .. } => *retry_after,
+            Self::Throttled { retry_after, .. } | Self::Unavailable { retry_after, .. } => {
+                *retry_after
+            }
             _ => None,
         }
     }
@@ -166,9 +170,13 @@ pub fn classify(status: StatusCode, headers: &HeaderMap, body: &[u8], now: Times
             existing: body::find_guid(&message).map(str::to_owned),
             message,
         },
-        429 => CallError::Throttled { retry_after },
-        // 408 and 425 say themselves that the same may work later; 509 is Graph's bandwidth limit.
-        408 | 425 | 500..=599 => CallError::Unavailable {
+        429 => CallError::Throttled {
+            retry_after,
+            throttle: Throttle::parse(headers),
+        },
+        // 408 and 425 say themselves that the same may work later; 424 is a part of a batch that waited for another one,
+        // which failed; 509 is Graph's bandwidth limit.
+        408 | 424 | 425 | 500..=599 => CallError::Unavailable {
             detail: format!(
                 "it answered {status} {code} {message} (request-id {})",
                 request_id.as_deref().unwrap_or("unknown")

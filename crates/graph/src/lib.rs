@@ -5,16 +5,18 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | [`wire`] | notifications, subscriptions and tokens as JSON |
-//! | [`resource`] | the table of what can be subscribed to; paths of subscriptions and of items |
-//! | [`client`] | tokens, subscriptions, fetching an item |
+//! | [`wire`] | notifications, subscriptions, lists, batches and tokens as JSON |
+//! | [`resource`] | the table of what can be subscribed to; paths of subscriptions and of items; how to enumerate them |
+//! | [`client`] | tokens, subscriptions, fetching items, delta queries, lists, batches |
 //! | [`error`] | what a call can fail with, and how answers are read as that |
 //! | [`retry_after`] | the header `Retry-After` in all its forms |
+//! | [`throttle`] | the headers by which Graph says how near a limit is |
 
 pub mod client;
 pub mod error;
 pub mod resource;
 pub mod retry_after;
+pub mod throttle;
 pub mod wire;
 
 pub use client::{Access, GraphClient};

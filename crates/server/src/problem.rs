@@ -282,6 +282,8 @@ impl IntoResponse for Problem {
 
 #[cfg(test)]
 mod tests {
+    use tidings_graph::throttle::Throttle;
+
     use super::*;
 
     async fn json(problem: Problem) -> serde_json::Value {
@@ -360,7 +362,10 @@ mod tests {
         for (error, status, retry_after) in [
             (CallError::NotFound, StatusCode::UNPROCESSABLE_ENTITY, None),
             (
-                CallError::Throttled { retry_after: wait },
+                CallError::Throttled {
+                    retry_after: wait,
+                    throttle: Throttle::default(),
+                },
                 StatusCode::BAD_GATEWAY,
                 Some("2"),
             ),

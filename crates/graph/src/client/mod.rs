@@ -1,30 +1,45 @@
-//! A client for the calls that Tidings makes: tokens, subscriptions, fetching an item.
+//! A client for the calls that Tidings makes.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | `call` | one exchange with Graph |
+//! | `ids` | which ids Outlook's items are named by |
+//! | `token` | sign-in, tokens kept and refreshed early |
+//! | `subscriptions` | the calls about subscriptions |
+//! | `fetch` | getting one item |
+//! | `batch` | many calls in one |
+//! | `delta` | pages of delta queries |
+//! | `list` | lists, page by page |
+//! | `link` | links to what follows, of the same host only |
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use http::{
-    HeaderMap, HeaderValue, Method, StatusCode,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT},
-};
 use tidings_domain::{Clock, Entropy, Secret, ids::IntegrationId};
-use tidings_egress::{Answer, Cut, Egress, EgressError, OnCap, Request};
+use tidings_egress::Egress;
 use url::Url;
 
-use crate::error::{self, CallError};
-
+mod batch;
+mod call;
+mod delta;
 mod fetch;
+mod ids;
+mod link;
+mod list;
 mod subscriptions;
 mod token;
 
 #[cfg(test)]
 mod tests;
 
+pub use batch::{MAX_PARTS, Part, PartAnswer};
+pub use delta::{DeltaAt, DeltaError, DeltaPage, Next};
 pub use fetch::Fetched;
+pub use ids::IdType;
+pub use link::{DeltaLink, ForeignLink};
+pub use list::{ListAt, ListPage};
 pub use token::Token;
 
-/// How Tidings names itself.
-const AGENT: &str = concat!("tidings/", env!("CARGO_PKG_VERSION"));
+use call::{Call, below, json, unreadable};
 
 /// The most of an answer about subscriptions that is read. A page of them has some 100 KB.
 const ANSWER_CAP: usize = 4 * 1024 * 1024;
@@ -51,6 +66,7 @@ pub struct Access {
 pub struct GraphClient {
     inner: Arc<Inner>,
     timeout: Duration,
+    ids: IdType,
 }
 
 struct Inner {
@@ -64,6 +80,7 @@ impl fmt::Debug for GraphClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GraphClient")
             .field("timeout", &self.timeout)
+            .field("ids", &self.ids)
             .finish_non_exhaustive()
     }
 }
@@ -85,6 +102,7 @@ impl GraphClient {
         Self {
             inner: Arc::new(inner),
             timeout,
+            ids: IdType::Default,
         }
     }
 
@@ -92,141 +110,17 @@ impl GraphClient {
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self {
-            inner: Arc::clone(&self.inner),
             timeout,
+            ..self.clone()
         }
     }
 
-    /// Calls `path` (with its version, without a leading slash) at the access's Graph. A success brings its answer; a
-    /// token that is refused is replaced once.
-    async fn call(&self, access: &Access, call: Call<'_>) -> Result<Answer, CallError> {
-        let url = below(&access.graph_url, call.path)?;
-        self.call_url(access, &url, call).await
-    }
-
-    async fn call_url(
-        &self,
-        access: &Access,
-        url: &Url,
-        call: Call<'_>,
-    ) -> Result<Answer, CallError> {
-        let mut replaced = false;
-        loop {
-            let token = self.token(access).await?;
-            let answer = self.send_with(&token, url, &call).await?;
-            if answer.status == StatusCode::UNAUTHORIZED && !replaced {
-                // Revoked before its time: one new token, then the refusal is taken for what it is.
-                replaced = true;
-                self.forget_token(access, &token);
-                continue;
-            }
-            if answer.status.is_success() {
-                return Ok(answer);
-            }
-            let now = self.inner.clock.now();
-            return Err(error::classify(
-                answer.status,
-                &answer.headers,
-                &answer.body,
-                now,
-            ));
-        }
-    }
-
-    async fn send_with(
-        &self,
-        token: &Token,
-        url: &Url,
-        call: &Call<'_>,
-    ) -> Result<Answer, CallError> {
-        let mut headers = HeaderMap::with_capacity(6);
-        let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.value.expose()))
-            .map_err(|_| CallError::unavailable("the sign-in gave a token that is none"))?;
-        bearer.set_sensitive(true);
-        headers.insert(AUTHORIZATION, bearer);
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        if !call.body.is_empty() {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        }
-        self.send(
-            call.method.clone(),
-            url.clone(),
-            headers,
-            call.body.clone(),
-            call.cap,
-        )
-        .await
-    }
-
-    async fn send(
-        &self,
-        method: Method,
-        url: Url,
-        mut headers: HeaderMap,
-        body: Bytes,
-        cap: usize,
-    ) -> Result<Answer, CallError> {
-        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-        let request = Request {
-            method,
-            url,
-            headers,
-            body,
-            deadline: self.timeout,
-            answer_cap: cap,
-            // What is cut is seen below: an error page that is too long still has a status that counts.
-            on_cap: OnCap::Cut,
-        };
-        let answer = self
-            .inner
-            .egress
-            .send(request)
-            .await
-            .map_err(|error| unreachable(&error))?;
-        match answer.cut.filter(|_| answer.status.is_success()) {
-            None => Ok(answer),
-            Some(Cut::AtCap) => Err(CallError::TooLarge),
-            Some(Cut::Broken) => Err(CallError::unavailable("the answer broke off")),
-            Some(Cut::Late) => Err(CallError::unavailable("the answer did not end in time")),
-        }
-    }
-}
-
-/// A call to Graph.
-struct Call<'a> {
-    method: Method,
-    /// With its version, without a leading slash.
-    path: &'a str,
-    body: Bytes,
-    cap: usize,
-}
-
-impl<'a> Call<'a> {
-    fn get(path: &'a str, cap: usize) -> Self {
+    /// The same client, tokens included, that asks for ids of this type with every call.
+    #[must_use]
+    pub fn with_ids(&self, ids: IdType) -> Self {
         Self {
-            method: Method::GET,
-            path,
-            body: Bytes::new(),
-            cap,
+            ids,
+            ..self.clone()
         }
     }
-}
-
-/// `path` below `base`.
-fn below(base: &Url, path: &str) -> Result<Url, CallError> {
-    let text = format!("{}/{path}", base.as_str().trim_end_matches('/'));
-    Url::parse(&text).map_err(|error| CallError::Rejected {
-        status: 0,
-        code: String::new(),
-        message: format!("the URL set by hand cannot be used: {error}"),
-        request_id: None,
-    })
-}
-
-fn unreachable(error: &EgressError) -> CallError {
-    CallError::unavailable(error.to_string())
-}
-
-fn unreadable(error: &serde_json::Error) -> CallError {
-    CallError::unavailable(format!("the answer cannot be read: {error}"))
 }

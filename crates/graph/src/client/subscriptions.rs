@@ -4,9 +4,8 @@
 use bytes::Bytes;
 use http::Method;
 use tidings_domain::Timestamp;
-use url::Url;
 
-use super::{ANSWER_CAP, Access, Call, GraphClient, unreadable};
+use super::{ANSWER_CAP, Access, Call, GraphClient, json, unreadable};
 use crate::{
     error::CallError,
     resource::table::Version,
@@ -15,8 +14,8 @@ use crate::{
     },
 };
 
-/// Graph gives some 100 on a page; whoever sends more pages than this sends them in a circle.
-const MOST_PAGES: usize = 10_000;
+/// The most of a list of subscriptions that is read: some 100,000.
+const LIST_CAP: usize = 128 * 1024 * 1024;
 
 impl GraphClient {
     /// Creates a subscription. Graph calls our notification URL and lifecycle URL before it answers, so allow over 20 s.
@@ -29,12 +28,7 @@ impl GraphClient {
         new: &NewSubscription,
     ) -> Result<SubscriptionResource, CallError> {
         let path = format!("{}/subscriptions", version.as_str());
-        let call = Call {
-            method: Method::POST,
-            path: &path,
-            body: json(new)?,
-            cap: ANSWER_CAP,
-        };
+        let call = Call::new(Method::POST, &path, json(new)?, ANSWER_CAP);
         self.subscription(access, call).await
     }
 
@@ -55,24 +49,13 @@ impl GraphClient {
         access: &Access,
     ) -> Result<Vec<SubscriptionResource>, CallError> {
         let mut all = Vec::new();
-        let mut next: Option<Url> = None;
-        for _ in 0..MOST_PAGES {
-            let call = Call::get("v1.0/subscriptions", ANSWER_CAP);
-            let answer = match &next {
-                None => self.call(access, call).await?,
-                Some(url) => self.call_url(access, url, call).await?,
-            };
-            let page: SubscriptionPage =
-                serde_json::from_slice(&answer.body).map_err(|error| unreadable(&error))?;
+        self.pages(access, "v1.0/subscriptions", LIST_CAP, |body| {
+            let page: SubscriptionPage = serde_json::from_slice(&body)?;
             all.extend(page.value);
-            let Some(link) = page.next_link else {
-                return Ok(all);
-            };
-            next = Some(own_link(&access.graph_url, &link)?);
-        }
-        Err(CallError::unavailable(
-            "the list of subscriptions does not end",
-        ))
+            Ok(page.next_link)
+        })
+        .await?;
+        Ok(all)
     }
 
     /// Moves the end of a subscription, which also tells Graph that it is still wanted and allowed.
@@ -97,24 +80,27 @@ impl GraphClient {
         patch: &SubscriptionPatch,
     ) -> Result<SubscriptionResource, CallError> {
         let path = path_of(id)?;
-        let call = Call {
-            method: Method::PATCH,
-            path: &path,
-            body: json(patch)?,
-            cap: ANSWER_CAP,
-        };
+        let call = Call::new(Method::PATCH, &path, json(patch)?, ANSWER_CAP);
         self.subscription(access, call).await
     }
 
     /// Deletes a subscription. `NotFound` if it was gone already.
     pub async fn delete_subscription(&self, access: &Access, id: &str) -> Result<(), CallError> {
         let path = path_of(id)?;
-        let call = Call {
-            method: Method::DELETE,
-            path: &path,
-            body: Bytes::new(),
-            cap: ANSWER_CAP,
-        };
+        let call = Call::new(Method::DELETE, &path, Bytes::new(), ANSWER_CAP);
+        self.call(access, call).await.map(|_| ())
+    }
+
+    /// Tells Graph that a subscription is still wanted and allowed, and leaves its end as it is (Microsoft's
+    /// "subscription: reauthorize" page). Never within ten minutes of another `reauthorize` or patch of the same one:
+    /// Graph does not promise what comes of that.
+    pub async fn reauthorize_subscription(
+        &self,
+        access: &Access,
+        id: &str,
+    ) -> Result<(), CallError> {
+        let path = format!("{}/reauthorize", path_of(id)?);
+        let call = Call::new(Method::POST, &path, Bytes::new(), ANSWER_CAP);
         self.call(access, call).await.map(|_| ())
     }
 
@@ -128,33 +114,19 @@ impl GraphClient {
     }
 }
 
-fn json(value: &impl serde::Serialize) -> Result<Bytes, CallError> {
-    serde_json::to_vec(value)
-        .map(Bytes::from)
-        .map_err(|error| CallError::unavailable(error.to_string()))
+fn path_of(id: &str) -> Result<String, CallError> {
+    path_below_version(id).map(|path| format!("v1.0/{path}"))
 }
 
 /// An id that came from Graph once, and may have gone through hands since.
-fn path_of(id: &str) -> Result<String, CallError> {
+pub(super) fn path_below_version(id: &str) -> Result<String, CallError> {
     let fits = (1..=128).contains(&id.len())
         && id
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
     if fits {
-        Ok(format!("v1.0/subscriptions/{id}"))
+        Ok(format!("subscriptions/{id}"))
     } else {
         Err(CallError::NotFound)
     }
-}
-
-/// A link of Graph's, as long as it leads to the same Graph: the token must not go anywhere else.
-pub(super) fn own_link(graph_url: &Url, link: &str) -> Result<Url, CallError> {
-    Url::parse(link)
-        .ok()
-        .filter(|url| {
-            url.origin() == graph_url.origin()
-                && url.username().is_empty()
-                && url.password().is_none()
-        })
-        .ok_or_else(|| CallError::unavailable("a link in the answer leads to another host"))
 }

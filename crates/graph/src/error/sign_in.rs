@@ -4,7 +4,7 @@ use http::{HeaderMap, StatusCode};
 use tidings_domain::Timestamp;
 
 use super::{CallError, CredentialScope};
-use crate::{retry_after, wire::token::TokenErrorAnswer};
+use crate::{retry_after, throttle::Throttle, wire::token::TokenErrorAnswer};
 
 /// AADSTS numbers, whom they concern, and what to do (Microsoft's "authentication and authorization error codes" page).
 const KNOWN: &[(u32, CredentialScope, &str)] = &[
@@ -62,7 +62,10 @@ pub fn classify_token_error(
     let said = first_line(&answer.error_description);
     let retry_after = retry_after::parse(headers, now);
     if status == StatusCode::TOO_MANY_REQUESTS {
-        return CallError::Throttled { retry_after };
+        return CallError::Throttled {
+            retry_after,
+            throttle: Throttle::default(),
+        };
     }
     let unknown_cause = answer.error.is_empty();
     if status.is_server_error()

@@ -44,7 +44,7 @@ pub(super) fn judge(work: &mut Work, answer: Result<Fetched, CallError>, now: Ti
         })
     };
     match answer {
-        Ok(Fetched { object, etag }) => {
+        Ok(Fetched { object, etag, .. }) => {
             let other_version =
                 matches!((&etag, &notification.etag), (Some(found), Some(told)) if found != told);
             if other_version && !work.other_version_seen && change != ChangeType::Deleted {

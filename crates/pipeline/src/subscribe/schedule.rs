@@ -47,6 +47,7 @@ pub(super) fn after_refusal(now: Timestamp, entropy: &dyn Entropy) -> Timestamp 
 #[cfg(test)]
 mod tests {
     use tidings_domain::entropy::SeededEntropy;
+    use tidings_graph::throttle::Throttle;
 
     use super::*;
 
@@ -80,6 +81,7 @@ mod tests {
         assert!(wait(1_000, &down) <= LONGEST.mul_f64(1.2));
         let throttled = CallError::Throttled {
             retry_after: Some(Duration::from_mins(20)),
+            throttle: Throttle::default(),
         };
         assert_eq!(wait(1, &throttled), Duration::from_mins(20));
     }
