@@ -227,6 +227,12 @@ impl Emulator {
         notify::pending(&self.world)
     }
 
+    /// Waits until nothing more is sent unless time goes on: no POST is under way, and whatever waits for a time waits for one that
+    /// is still to come. An endpoint that never answers keeps this waiting until its time limit has passed.
+    pub async fn quiet(&self) {
+        notify::quiet(&self.world).await;
+    }
+
     /// Waits until `count` POSTs, retries included, have ended since the emulator was made.
     pub async fn attempted(&self, count: u64) {
         let mut attempts = self.world.ledger.attempts();

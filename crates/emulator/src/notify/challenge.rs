@@ -12,7 +12,7 @@ use tidings_domain::{Timestamp, notification::LifecycleEvent};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::lifecycle::lifecycle;
+use super::{air::Flight, lifecycle::lifecycle};
 use crate::{subscription::Subscription, switches::Challenges, world::World};
 
 const FIRST: Duration = Duration::from_hours(12);
@@ -41,9 +41,10 @@ pub(crate) fn watch(world: &Arc<World>, subscription: &Subscription) {
     }
     let (id, world) = (subscription.id, Arc::clone(world));
     let tasks = world.tasks.clone();
+    let timer = Flight::timer(&world);
     tasks.spawn(async move {
         tokio::select! {
-            () = run(&world, id, &acted) => {}
+            () = run(&world, id, &acted, &timer) => {}
             () = world.stop.cancelled() => {}
         }
         let watched = &world.notifier.watched.0;
@@ -61,7 +62,7 @@ pub(crate) fn acted(world: &World, id: Uuid) {
     }
 }
 
-async fn run(world: &Arc<World>, id: Uuid, acted: &Notify) {
+async fn run(world: &Arc<World>, id: Uuid, acted: &Notify, timer: &Flight) {
     let mut last = None;
     while let Some(subscription) = world.book.get(id, world.clock.now()) {
         let now = world.clock.now();
@@ -70,7 +71,7 @@ async fn run(world: &Arc<World>, id: Uuid, acted: &Notify) {
         };
         if due > now {
             tokio::select! {
-                () = world.clock.sleep(now.until(due)) => {}
+                () = timer.sleep(now.until(due)) => {}
                 () = acted.notified() => {}
             }
             continue;

@@ -2,6 +2,7 @@
 //!
 //! | module | holds |
 //! | --- | --- |
+//! | `air` | what is under way, and what waits for its time |
 //! | `challenge` | `reauthorizationRequired` before the end |
 //! | `lifecycle` | what happened to a subscription itself |
 //! | `pause` | what becomes of items while a subscription is not authorized |
@@ -11,6 +12,7 @@
 //! | `send` | one POST with its retries |
 //! | `host` | the slow and drop states of an endpoint |
 
+mod air;
 pub(crate) mod challenge;
 mod host;
 mod item;
@@ -20,7 +22,7 @@ mod remember;
 mod route;
 mod send;
 
-use std::sync::{Arc, atomic::AtomicUsize};
+use std::sync::Arc;
 
 use serde::Deserialize;
 use tidings_domain::resource::ChangeType;
@@ -33,11 +35,13 @@ use crate::{
     subscription::{Subscription, Watch},
     world::World,
 };
+use air::{Air, Flight};
 use challenge::Watched;
 use host::Hosts;
 use pause::Held;
 use route::Buffers;
 
+pub(crate) use air::quiet;
 pub use host::Endpoint;
 use lifecycle::tell_missed;
 pub(crate) use lifecycle::{lifecycle, lifecycles};
@@ -49,8 +53,7 @@ pub(crate) struct Notifier {
     buffers: Buffers,
     held: Held,
     watched: Watched,
-    /// POSTs that wait or are under way.
-    pending: AtomicUsize,
+    air: Air,
 }
 
 /// What changed.
@@ -146,16 +149,17 @@ pub(crate) fn held(world: &World, subscription: Uuid) -> usize {
 
 /// How many POSTs wait or are under way, items in buffers included.
 pub(crate) fn pending(world: &World) -> usize {
-    let sending = world
-        .notifier
-        .pending
-        .load(std::sync::atomic::Ordering::Acquire);
-    sending + world.notifier.buffers.len()
+    world.notifier.air.posts() + world.notifier.buffers.len()
 }
 
 /// The state of every host that something was sent to.
 pub(crate) fn endpoints(world: &World) -> Vec<Endpoint> {
     world.notifier.hosts.all(world.clock.monotonic())
+}
+
+/// Something that waits for its time, and then changes something.
+pub(crate) fn timer(world: &Arc<World>) -> Flight {
+    Flight::timer(world)
 }
 
 /// Sends what buffers hold back now.

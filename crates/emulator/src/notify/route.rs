@@ -8,7 +8,7 @@ use std::{
 
 use url::Url;
 
-use super::{Outgoing, send, tell_missed};
+use super::{Outgoing, air::Flight, send, tell_missed};
 use crate::{fault::Fault, ledger::Loss, world::World};
 
 /// Items that wait for others.
@@ -71,11 +71,10 @@ fn delay(world: &Arc<World>, item: Outgoing) {
     };
     let world = Arc::clone(world);
     let tasks = world.tasks.clone();
-    let pending = send::Pending::of(&world);
+    let flight = Flight::post(&world);
     tasks.spawn(async move {
-        let _pending = pending;
         tokio::select! {
-            () = world.clock.sleep(Duration::from_millis(ms)) => shuffle(&world, item),
+            () = flight.sleep(Duration::from_millis(ms)) => shuffle(&world, item),
             () = world.stop.cancelled() => {}
         }
     });
@@ -144,9 +143,10 @@ pub(super) fn merge(world: &Arc<World>, item: Outgoing) {
     } else if let Some(number) = opened {
         let world = Arc::clone(world);
         let tasks = world.tasks.clone();
+        let timer = Flight::timer(&world);
         tasks.spawn(async move {
             tokio::select! {
-                () = world.clock.sleep(Duration::from_millis(within_ms)) => release(&world, &url, number),
+                () = timer.sleep(Duration::from_millis(within_ms)) => release(&world, &url, number),
                 () = world.stop.cancelled() => {}
             }
         });

@@ -1,9 +1,6 @@
 //! One POST with its retries: 3 s for the first try, 10 s for each other, exponential waits, 4 h in all.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -14,6 +11,7 @@ use uuid::Uuid;
 
 use super::{
     Outgoing,
+    air::Flight,
     host::{Admission, Host},
     tell_missed,
 };
@@ -32,24 +30,6 @@ struct Post {
     subscriptions: Vec<Uuid>,
     /// Subscriptions that are to hear of a loss.
     missed: Vec<Uuid>,
-}
-
-/// Counts a POST as pending while it lives, which begins before its task runs: whoever makes a change and then waits until
-/// nothing is pending waits for its POST.
-pub(super) struct Pending(Arc<World>);
-
-impl Pending {
-    /// Counts one.
-    pub(super) fn of(world: &Arc<World>) -> Self {
-        world.notifier.pending.fetch_add(1, Ordering::AcqRel);
-        Self(Arc::clone(world))
-    }
-}
-
-impl Drop for Pending {
-    fn drop(&mut self) {
-        self.0.notifier.pending.fetch_sub(1, Ordering::AcqRel);
-    }
 }
 
 /// Sends items of one URL in one POST.
@@ -82,16 +62,16 @@ pub(super) fn start_raw(world: &Arc<World>, url: Url, body: String) {
 fn spawn(world: &Arc<World>, posts: Vec<Post>) {
     let world = Arc::clone(world);
     let tasks = world.tasks.clone();
-    let posts: Vec<(Post, Pending)> = posts
+    let posts: Vec<(Post, Flight)> = posts
         .into_iter()
-        .map(|post| (post, Pending::of(&world)))
+        .map(|post| (post, Flight::post(&world)))
         .collect();
     tasks.spawn(async move {
         let in_order = posts.len() > 1;
-        for (post, _pending) in posts {
+        for (post, flight) in posts {
             let stopped = world.stop.cancelled();
             tokio::select! {
-                left = run(&world, post, in_order) => if let Some((post, tried)) = left {
+                left = run(&world, post, in_order, &flight) => if let Some((post, tried)) = left {
                     // The others do not wait for the retries of this one.
                     spawn_rest(&world, post, tried);
                 },
@@ -104,11 +84,10 @@ fn spawn(world: &Arc<World>, posts: Vec<Post>) {
 fn spawn_rest(world: &Arc<World>, post: Post, tried: Tried) {
     let world = Arc::clone(world);
     let tasks = world.tasks.clone();
-    let pending = Pending::of(&world);
+    let flight = Flight::post(&world);
     tasks.spawn(async move {
-        let _pending = pending;
         tokio::select! {
-            () = retry(&world, &post, tried) => {}
+            () = retry(&world, &post, tried, &flight) => {}
             () = world.stop.cancelled() => {}
         }
     });
@@ -122,7 +101,12 @@ struct Tried {
 }
 
 /// The first try, and unless `first_only`, all others. What is left to do is given back.
-async fn run(world: &Arc<World>, post: Post, first_only: bool) -> Option<(Post, Tried)> {
+async fn run(
+    world: &Arc<World>,
+    post: Post,
+    first_only: bool,
+    flight: &Flight,
+) -> Option<(Post, Tried)> {
     let delivery = world.delivery();
     let host = world.notifier.hosts.of(&post.host(), &delivery);
     let now = world.clock.monotonic();
@@ -134,7 +118,7 @@ async fn run(world: &Arc<World>, post: Post, first_only: bool) -> Option<(Post, 
             return None;
         }
         Admission::Wait(span) => {
-            world.clock.sleep(span).await;
+            flight.sleep(span).await;
             let now = world.clock.monotonic();
             match host.admit(now, false, &post.missed, &delivery) {
                 Admission::Lost => {
@@ -156,15 +140,15 @@ async fn run(world: &Arc<World>, post: Post, first_only: bool) -> Option<(Post, 
     if first_only {
         return Some((post, tried));
     }
-    retry(world, &post, tried).await;
+    retry(world, &post, tried, flight).await;
     None
 }
 
-async fn retry(world: &Arc<World>, post: &Post, tried: Tried) {
+async fn retry(world: &Arc<World>, post: &Post, tried: Tried, flight: &Flight) {
     let mut number = tried.number;
     loop {
         let delivery = world.delivery();
-        world.clock.sleep(delivery.wait_after(number)).await;
+        flight.sleep(delivery.wait_after(number)).await;
         let now = world.clock.monotonic();
         if now.saturating_sub(tried.first_at) > delivery.give_up() {
             post.lost(world, Loss::GaveUp);

@@ -293,3 +293,29 @@ async fn times_can_be_set_by_the_control_api() {
     graph.until_next_wake(Duration::from_millis(5)).await;
     graph.stop().await;
 }
+
+#[tokio::test]
+async fn it_is_quiet_when_nothing_happens_unless_time_goes_on() {
+    let graph = Graph::start().await;
+    let receiver = Receiver::start().await;
+    graph.subscribe_to_events(&receiver.url).await;
+    receiver.forget();
+    graph.emulator.quiet().await;
+    receiver.reply(Reply::Status(503));
+    let user = graph.tenants[0].users[0].id;
+    for tries in 1..=3 {
+        if tries == 1 {
+            graph
+                .emulator
+                .create_event(user, serde_json::Map::new())
+                .unwrap();
+        }
+        // Nothing else runs between the change, or the end of its wait, and this.
+        graph.emulator.quiet().await;
+        assert_eq!(graph.emulator.sent().len(), tries);
+        assert_eq!(graph.emulator.pending(), 1);
+        let wait = graph.clock.next_wake().unwrap();
+        graph.clock.advance(wait);
+    }
+    graph.stop().await;
+}

@@ -114,7 +114,7 @@ async fn who_hears_of_every_change_and_reads_it_knows_the_truth() {
     while run.next_at().unwrap() < START + Duration::from_hours(23) {
         step(&graph, &mut run);
         steps += 1;
-        graph.until_idle().await;
+        graph.emulator.quiet().await;
         let items = receiver.items(0).await;
         hear(&graph, &items[heard..], &mut told).await;
         heard = items.len();
@@ -146,7 +146,7 @@ async fn who_misses_changes_differs_from_the_truth() {
     for _ in 0..30 {
         step(&graph, &mut run);
         // Time that goes on would end the POSTs that are under way.
-        graph.until_idle().await;
+        graph.emulator.quiet().await;
     }
     hear(&graph, &receiver.items(0).await, &mut told).await;
     assert_eq!(differences(&graph.emulator.truth(), &told), []);
@@ -229,5 +229,29 @@ async fn a_scenario_can_be_driven_over_http() {
     let truth = graph.control(Method::GET, "truth", None).await.json();
     assert_eq!(truth.as_array().unwrap().len() as u64, steps);
     assert_eq!(truth[0]["changes"][0]["change"], "created");
+    graph.stop().await;
+}
+
+#[tokio::test]
+async fn a_scenario_that_is_played_goes_with_the_clock() {
+    let graph = Graph::start().await;
+    graph.emulator.keep_truth();
+    let tenants = graph.emulator.play(&small(2)).unwrap();
+    assert_eq!(tenants.len(), 1);
+    let changes = || -> usize {
+        let facts = graph.emulator.truth();
+        facts.iter().map(|fact| fact.changes.len()).sum()
+    };
+    graph.emulator.quiet().await;
+    let begun = changes();
+    for _ in 0..10 {
+        graph.clock.advance(graph.clock.next_wake().unwrap());
+        graph.emulator.quiet().await;
+    }
+    // One at a time; a move, or the end of a user, is two changes.
+    assert!((10..=20).contains(&(changes() - begun)));
+    graph.clock.advance(Duration::from_hours(24));
+    graph.emulator.quiet().await;
+    assert!(changes() - begun > 50);
     graph.stop().await;
 }
