@@ -8,6 +8,7 @@
 mod kit;
 
 mod batch;
+mod client;
 mod contacts;
 mod control;
 mod delivery;
