@@ -185,7 +185,9 @@ async fn users_are_listed_and_tracked() {
             .map(|entry| user(entry).user_principal_name.unwrap())
             .collect()
     });
-    names.iter_mut().for_each(|names| names.sort_unstable());
+    for names in &mut names {
+        names.sort_unstable();
+    }
     assert_eq!(names[0], names[1]);
     assert_eq!(names[0].len(), graph.tenants[0].users.len());
     graph.stop().await;
