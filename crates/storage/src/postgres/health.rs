@@ -62,15 +62,11 @@ impl PostgresStore {
         let mut health = StoreHealth::default();
         // Taken out: should it take too long, the connection is of no more use.
         if let Some(mut sql) = state.sql.take() {
-            match within(timer, COUNTING, count(&mut sql)).await {
-                Ok(Ok(counted)) => {
-                    health = counted;
-                    state.sql = Some(sql);
-                }
-                Ok(Err(_)) | Err(_) => {
-                    let last = state.last.take();
-                    health = last.map_or(health, |(_, health)| health);
-                }
+            if let Ok(Ok(counted)) = within(timer, COUNTING, count(&mut sql)).await {
+                health = counted;
+                state.sql = Some(sql);
+            } else if let Some((_, last)) = state.last.take() {
+                health = last;
             }
         }
         state.last = Some((begun, health.clone()));

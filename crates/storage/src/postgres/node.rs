@@ -113,12 +113,11 @@ impl Node {
             // It was made before, and may lead to the server that was left.
             self.sql = None;
         }
-        let mut sql = match self.sql.take() {
-            Some(sql) => sql,
-            None => {
-                self.announced = false;
-                self.shared.pool.connect().await?
-            }
+        let mut sql = if let Some(sql) = self.sql.take() {
+            sql
+        } else {
+            self.announced = false;
+            self.shared.pool.connect().await?
         };
         let shared = Arc::clone(&self.shared);
         let done = answered(&*shared.timer, self.turn_on(&mut sql)).await;
