@@ -11,6 +11,7 @@
 //! | [`copy`] | from the store of one machine to that of many |
 //! | [`error`] | what a verb can fail with |
 //! | [`holdings`] | which shards this node may act for |
+//! | `listing` | pages of lists and their cursors |
 //! | [`signal`] | what other nodes did that concerns this one |
 //! | [`seal`] | the key file and how secrets are sealed |
 //! | `rejected` | the budget of what strangers send |
@@ -22,6 +23,7 @@ mod checksum;
 pub mod copy;
 pub mod error;
 pub mod holdings;
+mod listing;
 pub mod postgres;
 pub mod record;
 mod rejected;

@@ -1,24 +1,11 @@
-//! Pages of lists: newest first, each beginning after the place where the one before ended, never by counting rows.
+//! How the rows of a page of a list are found.
 
 use sqlx::{AssertSqlSafe, PgConnection};
-use tidings_domain::page::{Cursor, Listing, Page};
+use tidings_domain::page::{Listing, Page};
 
 use super::{row::Columns, trouble::Undone};
-use crate::StoreError;
-
-/// How many places of a list one query looks at where no index leads to the wanted rows, and how many such queries one
-/// page makes: bounds the time that a filter that hardly anything fits can take.
-const WINDOW: i64 = 20_000;
-const WINDOWS: usize = 16;
-
-/// How the wanted rows are found.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Scan {
-    /// An index holds them in order, or nearly every row is wanted.
-    Indexed,
-    /// Row by row of this table, newest first. A page may then be empty and still have a next one.
-    Windows(&'static str),
-}
+use crate::listing::Filling;
+pub(super) use crate::listing::{Scan, after};
 
 /// A list, its filters, and how it is searched.
 pub(super) struct List {
@@ -64,46 +51,37 @@ impl List {
         after: i64,
         read: impl Fn(&mut Columns<'_>) -> Result<T, Undone>,
     ) -> Result<Listing<T>, Undone> {
-        let wanted = usize::try_from(page.limit.get()).unwrap_or(usize::MAX);
         let text = self.text();
-        let mut items = Vec::new();
-        let mut before = after;
-        for _ in 0..WINDOWS {
-            // Places are nearly dense, so a window of places is a window of rows; the first ends at the newest row.
-            let (top, floor) = match self.scan {
-                Scan::Indexed => (before, i64::MIN),
-                Scan::Windows(table) => {
-                    let newest = newest(sql, table).await?;
-                    let top = before.min(newest.saturating_add(1));
-                    (top, top.saturating_sub(WINDOW))
-                }
+        let mut filling = Filling::new(page, after);
+        loop {
+            let newest = match self.scan {
+                Scan::Indexed => None,
+                Scan::Windows(table) => Some(newest(sql, table).await?),
             };
+            let window = filling.window(newest);
             // All of it comes from literals in this crate; what comes from outside is bound.
             let mut query = sqlx::query(AssertSqlSafe(text.clone()));
             for value in &self.values {
                 query = query.bind(value);
             }
             let rows = query
-                .bind(top)
-                .bind(floor)
+                .bind(window.top)
+                .bind(window.floor)
                 .bind(i64::from(page.limit.get()) + 1)
                 .fetch_all(&mut *sql)
                 .await?;
             for row in &rows {
+                if filling.is_full() {
+                    return Ok(filling.end());
+                }
                 let mut columns = Columns::new(row);
                 let seq: i64 = columns.value()?;
-                if items.len() == wanted {
-                    return Ok(listing(items, Some(before)));
-                }
-                items.push(read(&mut columns)?);
-                before = seq;
+                filling.push(seq, read(&mut columns)?);
             }
-            if floor <= 0 {
-                return Ok(listing(items, None));
+            if !filling.goes_on(window) {
+                return Ok(filling.end());
             }
-            before = floor;
         }
-        Ok(listing(items, Some(before)))
     }
 
     fn text(&self) -> String {
@@ -126,17 +104,4 @@ async fn newest(sql: &mut PgConnection, table: &str) -> Result<i64, Undone> {
     let text = format!("SELECT coalesce(max(seq), 0) FROM {table}");
     let (newest,): (i64,) = sqlx::query_as(AssertSqlSafe(text)).fetch_one(sql).await?;
     Ok(newest)
-}
-
-fn listing<T>(items: Vec<T>, next: Option<i64>) -> Listing<T> {
-    let next = next.map(|seq| Cursor(seq.to_string()));
-    Listing { items, next }
-}
-
-/// The place where the page before ended.
-pub(super) fn after(page: &Page) -> Result<i64, StoreError> {
-    let Some(cursor) = &page.after else {
-        return Ok(i64::MAX);
-    };
-    cursor.0.parse().map_err(|_| StoreError::InvalidCursor)
 }
