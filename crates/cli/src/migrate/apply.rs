@@ -33,7 +33,7 @@ struct Done<'a> {
 pub(super) async fn apply(options: &PostgresOptions, context: &Context) -> Result<(), Failure> {
     let output = context.output;
     let steps = migrate::apply(options).await.map_err(cannot_open)?;
-    let store = PostgresStore::open(options.clone())
+    let store = PostgresStore::open_as_guest(options.clone())
         .await
         .map_err(cannot_open)?;
     let mut made = None;

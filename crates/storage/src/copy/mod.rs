@@ -18,8 +18,19 @@ use crate::{
 
 pub(crate) mod table;
 
-/// How many rows are read and written at one time.
-const SLICE: u32 = 1_000;
+/// How much is read and written at one time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slice {
+    pub(crate) rows: u32,
+    /// Of what was received or is delivered; the row that passes it still belongs to the slice. Rows can have a megabyte
+    /// each, and are held here and in the database at the same time.
+    pub(crate) bytes: i64,
+}
+
+const SLICE: Slice = Slice {
+    rows: 1_000,
+    bytes: 16 << 20,
+};
 
 /// Gives the mailbox that the path of a resource or item lies in, if it lies in one.
 pub type MailboxOf = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -163,13 +174,13 @@ pub async fn run(copy: Copy) -> Result<Vec<Copied>, CopyError> {
 /// several places of the source is written once, so what is compared is not their number: none may be missing.
 async fn copy_keys(source: &mut Source, target: &mut Target, now: i64) -> Result<u64, CopyError> {
     let mut from = KeysFrom::default();
-    while let Some((keys, next)) = source.dedup_keys(from, now, SLICE)? {
+    while let Some((keys, next)) = source.dedup_keys(from, now, SLICE.rows)? {
         from = next;
         target.write_keys(&keys).await?;
     }
     let (mut listed, mut missing) = (0, 0);
     let mut from = KeysFrom::default();
-    while let Some((keys, next)) = source.dedup_keys(from, now, SLICE)? {
+    while let Some((keys, next)) = source.dedup_keys(from, now, SLICE.rows)? {
         from = next;
         listed += keys.len() as u64;
         missing += target.missing_keys(&keys).await?;

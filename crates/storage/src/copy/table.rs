@@ -53,6 +53,17 @@ pub(crate) struct Row {
     pub(crate) mailbox: Option<(String, Option<String>, String)>,
 }
 
+impl Row {
+    /// How many bytes stand in it that were received or are delivered.
+    pub(crate) fn bytes(&self) -> u64 {
+        let length = |value: &Value| match value {
+            Value::Bytes(bytes) => bytes.len() as u64,
+            _ => 0,
+        };
+        self.values.iter().map(length).sum()
+    }
+}
+
 use Kind::{Bytes, Integer, Number, Sealed, Text};
 
 /// In an order in which no row refers to one that is not there yet.

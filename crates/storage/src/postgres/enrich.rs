@@ -76,7 +76,7 @@ pub(super) async fn queued(
         let rows = sqlx::query(QUEUED)
             .bind(wanted.floor)
             .bind(wanted.after)
-            .bind(numbers(&leases))
+            .bind(row::shards(&leases))
             .bind(wanted.given)
             .bind(i64::from(limit))
             .bind(ANSWER_BYTES)
@@ -148,7 +148,7 @@ pub(super) async fn queued_at(
     let wanted: Vec<i64> = places.iter().map(|place| place.0).collect();
     let rows = sqlx::query(QUEUED_AT)
         .bind(wanted)
-        .bind(numbers(&leases))
+        .bind(row::shards(&leases))
         .fetch_all(sql)
         .await?;
     let mut found = Vec::with_capacity(rows.len());
@@ -156,13 +156,6 @@ pub(super) async fn queued_at(
         found.extend(row::unless_damaged(read(row, 0, &leases))?.flatten());
     }
     Ok(found)
-}
-
-fn numbers(leases: &[Lease]) -> Vec<i16> {
-    leases
-        .iter()
-        .map(|lease| i16::from(lease.shard().get()))
-        .collect()
 }
 
 /// Reads a row whose own columns begin after `skipped` others; `None` if its shard is none of `leases`.

@@ -171,6 +171,16 @@ impl OpenError {
 impl PostgresStore {
     /// Opens the store of a database that was migrated, and takes a share of the work. Call it inside a tokio runtime.
     pub async fn open(options: PostgresOptions) -> Result<Self, OpenError> {
+        Self::open_for(options, true).await
+    }
+
+    /// Opens the store for a command that asks or changes something and leaves: it takes no share of the work, holds no
+    /// shard and hears no signal, and the other nodes do not count it.
+    pub async fn open_as_guest(options: PostgresOptions) -> Result<Self, OpenError> {
+        Self::open_for(options, false).await
+    }
+
+    async fn open_for(options: PostgresOptions, work: bool) -> Result<Self, OpenError> {
         let seal = Arc::new(unlock::seal(&options)?);
         let mut first = connect(&options).await?;
         let synchronous = database::verify(&mut first).await?;
@@ -217,15 +227,16 @@ impl PostgresStore {
             max_wait: options.ingest.max_wait.0,
         });
         partitions::make_ahead(&shared).await?;
-        let mut node = Node::new(Arc::clone(&shared), identity.name, options.postgres.lease.0);
-        node.begin().await?;
-
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        if work {
+            let mut node = Node::new(Arc::clone(&shared), identity.name, options.postgres.lease.0);
+            node.begin().await?;
+            tasks.spawn(node.run(stop.clone()));
+            tasks.spawn(signals::listen(Arc::clone(&shared), connect, stop.clone()));
+            tasks.spawn(upkeep::run(Arc::clone(&shared), stop.clone()));
+        }
         let lanes = Lanes::start(&shared, options.store.queue, places.work);
-        tasks.spawn(node.run(stop.clone()));
-        tasks.spawn(signals::listen(Arc::clone(&shared), connect, stop.clone()));
         tasks.spawn(hints::send(Arc::clone(&shared), stop.clone()));
-        tasks.spawn(upkeep::run(Arc::clone(&shared), stop.clone()));
         tasks.close();
         Ok(Self {
             shared,

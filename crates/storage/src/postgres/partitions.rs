@@ -52,19 +52,27 @@ pub(super) async fn make_ahead(shared: &Shared) -> Result<(), StoreError> {
 }
 
 pub(super) async fn make(sql: &mut PgConnection, day: i64) -> Result<(), Undone> {
-    let table = format!("events_{day}");
+    let (from, to) = (day * DAY, (day + 1) * DAY);
+    attach(sql, &format!("events_{day}"), &from.to_string(), to).await
+}
+
+/// Makes one part for all days before this one: for what is copied in, of which old days are worth no part each.
+pub(super) async fn make_before(sql: &mut PgConnection, day: i64) -> Result<(), Undone> {
+    attach(sql, &format!("events_before_{day}"), "MINVALUE", day * DAY).await
+}
+
+async fn attach(sql: &mut PgConnection, table: &str, from: &str, to: i64) -> Result<(), Undone> {
     let mut transaction = sql.begin().await?;
     sqlx::query("SELECT pg_advisory_xact_lock($1)")
         .bind(LOCK)
         .execute(&mut *transaction)
         .await?;
     let (there,): (bool,) = sqlx::query_as("SELECT to_regclass($1) IS NOT NULL")
-        .bind(&table)
+        .bind(table)
         .fetch_one(&mut *transaction)
         .await?;
     if !there {
         // Made first and attached then: attaching locks out nobody who writes events.
-        let (from, to) = (day * DAY, (day + 1) * DAY);
         sqlx::raw_sql(AssertSqlSafe(format!(
             "CREATE TABLE {table} (LIKE events INCLUDING ALL);
              ALTER TABLE events ATTACH PARTITION {table} FOR VALUES FROM ({from}) TO ({to})"

@@ -8,7 +8,7 @@ use tidings_domain::{Secret, Timestamp, trigger::Trigger};
 
 use super::trouble::Undone;
 use crate::{
-    StoreError, checksum,
+    Lease, StoreError, checksum,
     seal::{Place, Seal},
 };
 
@@ -40,6 +40,12 @@ pub(super) fn time(time: Option<Timestamp>) -> Option<i64> {
 pub(super) fn list<T: fmt::Display>(members: &[T]) -> String {
     let words: Vec<String> = members.iter().map(ToString::to_string).collect();
     words.join(",")
+}
+
+/// The numbers of the shards of these leases.
+pub(super) fn shards(leases: &[Lease]) -> Vec<i16> {
+    let numbers = leases.iter().map(|lease| lease.shard().get());
+    numbers.map(i16::from).collect()
 }
 
 /// Reads the columns of a row one after the other, in the order of the SELECT.

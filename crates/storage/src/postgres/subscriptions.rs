@@ -138,7 +138,7 @@ pub(super) async fn due(
              ORDER BY due_at, seq LIMIT $3"
         ))
         .bind(now.as_millis())
-        .bind(numbers(&leases))
+        .bind(row::shards(&leases))
         .bind(i64::try_from(room).unwrap_or(i64::MAX))
         .bind(after.0)
         .bind(after.1)
@@ -176,7 +176,7 @@ pub(super) async fn next_due(
 ) -> Result<Option<Timestamp>, Undone> {
     let (due_at,): (Option<i64>,) =
         sqlx::query_as("SELECT min(due_at) FROM subscriptions WHERE shard = ANY($1)")
-            .bind(numbers(&shared.holdings.leases()))
+            .bind(row::shards(&shared.holdings.leases()))
             .fetch_one(sql)
             .await?;
     Ok(due_at.map(Timestamp::from_millis))
@@ -249,13 +249,6 @@ pub(super) async fn delete(
         shared.hints.look();
     }
     Ok(deleted.is_some())
-}
-
-fn numbers(leases: &[Lease]) -> Vec<i16> {
-    leases
-        .iter()
-        .map(|lease| i16::from(lease.shard().get()))
-        .collect()
 }
 
 fn read_row(row: &PgRow, seal: &Seal) -> Result<Subscription, Undone> {

@@ -8,7 +8,7 @@ use tidings_domain::shard::Shard;
 use super::{PostgresOptions, database, migrate, open, open::OpenError, partitions, unlock};
 use crate::{
     copy::{
-        CopyError,
+        CopyError, Slice,
         table::{Kind, Row, TABLES, Table, Value},
     },
     seal::{KeyId, Place, Seal},
@@ -16,7 +16,7 @@ use crate::{
 
 const DAY: i64 = 86_400_000;
 
-/// Of events, the parts of so many days before the last are made; what is older goes together.
+/// Of events, parts of so many days before the last are made; what is older goes together into one.
 const DAYS: i64 = 60;
 
 /// Whether a copy into this database is under way, or was cut short.
@@ -114,13 +114,17 @@ impl Target {
 
     /// Makes the parts of the days that events are of.
     pub(crate) async fn make_days(&mut self, first: i64, last: i64) -> Result<(), CopyError> {
-        let last = last.div_euclid(DAY);
-        for day in first.div_euclid(DAY).max(last - DAYS)..=last {
-            partitions::make(&mut self.sql, day)
-                .await
-                .map_err(|error| CopyError::Writing {
-                    detail: crate::StoreError::from(error).to_string(),
-                })?;
+        let failed = |error| CopyError::Writing {
+            detail: crate::StoreError::from(error).to_string(),
+        };
+        let (first, last) = (first.div_euclid(DAY), last.div_euclid(DAY));
+        let oldest = first.max(last - DAYS);
+        if first < oldest {
+            let made = partitions::make_before(&mut self.sql, oldest).await;
+            made.map_err(failed)?;
+        }
+        for day in oldest..=last {
+            partitions::make(&mut self.sql, day).await.map_err(failed)?;
         }
         Ok(())
     }
@@ -227,13 +231,16 @@ impl Target {
         Some(self.seal.seal(place, secret.expose()))
     }
 
-    /// The rows of a table behind a place, as they are here.
+    /// The rows of a table behind a place, as they are here: as many as fit into a slice.
     pub(crate) async fn read(
         &mut self,
         table: &Table,
         after: i64,
-        limit: u32,
+        slice: Slice,
     ) -> Result<Vec<Row>, CopyError> {
+        let Some(last) = self.end_of_slice(table, after, slice).await? else {
+            return Ok(Vec::new());
+        };
         let columns: Vec<String> = table
             .columns
             .iter()
@@ -243,19 +250,52 @@ impl Target {
             })
             .collect();
         let text = format!(
-            "SELECT seq, {} FROM {} WHERE seq > $1 ORDER BY seq LIMIT $2",
+            "SELECT seq, {} FROM {} WHERE seq > $1 AND seq <= $2 ORDER BY seq",
             columns.join(", "),
             table.name
         );
         let rows = sqlx::query(AssertSqlSafe(text))
             .bind(after)
-            .bind(i64::from(limit))
+            .bind(last)
             .fetch_all(&mut self.sql)
             .await
             .map_err(|error| writing(&error))?;
         rows.iter()
             .map(|found| self.read_row(table, found).map_err(|error| writing(&error)))
             .collect()
+    }
+
+    /// The place of the last row of the slice behind `after`; `None` if there is no more.
+    async fn end_of_slice(
+        &mut self,
+        table: &Table,
+        after: i64,
+        slice: Slice,
+    ) -> Result<Option<i64>, CopyError> {
+        let mut size = "0".to_owned();
+        for (column, _) in table
+            .columns
+            .iter()
+            .filter(|(_, kind)| *kind == Kind::Bytes)
+        {
+            // Writing into a text cannot fail.
+            let _ = write!(size, " + coalesce(octet_length({column}), 0)");
+        }
+        let text = format!(
+            "SELECT max(seq) FROM (
+                 SELECT seq, sum(size) OVER (ORDER BY seq) - size AS before FROM (
+                     SELECT seq, {size} AS size FROM {} WHERE seq > $1 ORDER BY seq LIMIT $2) rows) sized
+             WHERE before < $3",
+            table.name
+        );
+        let (last,): (Option<i64>,) = sqlx::query_as(AssertSqlSafe(text))
+            .bind(after)
+            .bind(i64::from(slice.rows))
+            .bind(slice.bytes)
+            .fetch_one(&mut self.sql)
+            .await
+            .map_err(|error| writing(&error))?;
+        Ok(last)
     }
 
     fn read_row(&self, table: &Table, found: &sqlx::postgres::PgRow) -> Result<Row, sqlx::Error> {

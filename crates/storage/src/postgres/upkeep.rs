@@ -1,9 +1,11 @@
-//! What a node does beside its callers' work: days made ahead, old things removed. Every node does it, and it does no
-//! harm that several do.
+//! What a node does beside its callers' work: days made ahead, old things removed. One node is enough for it, that which
+//! holds the first shard; only days are made by all, since events that come on a day without a part of its own keep that
+//! from being made. Nothing is harmed where two do it for a moment.
 
 use std::{sync::Arc, time::Duration};
 
 use sqlx::{AssertSqlSafe, PgConnection};
+use tidings_domain::shard::Shard;
 use tokio_util::sync::CancellationToken;
 
 use super::{Shared, ingest::turn, partitions, pool::Purpose, trouble::Undone, webhooks};
@@ -30,7 +32,8 @@ pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
             () = stop.cancelled() => return,
             () = shared.timer.sleep(OFTEN) => {}
         }
-        if let Err(error) = leftovers(&shared).await {
+        let is_the_one = shared.holdings.may_act(Shard::FIRST);
+        if is_the_one && let Err(error) = leftovers(&shared).await {
             tracing::debug!(%error, "what removed webhooks left cannot be removed now: it is tried again");
         }
         let now = shared.timer.monotonic();
@@ -38,7 +41,14 @@ pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
             continue;
         }
         seldom_at = now + SELDOM;
-        if let Err(error) = seldom(&shared).await {
+        let done = async {
+            partitions::make_ahead(&shared).await?;
+            if is_the_one {
+                remove_old(&shared).await?;
+            }
+            Ok::<_, StoreError>(())
+        };
+        if let Err(error) = done.await {
             tracing::debug!(%error, "upkeep of the database failed: it is tried again");
         }
     }
@@ -56,8 +66,7 @@ async fn leftovers(shared: &Shared) -> Result<(), StoreError> {
     }
 }
 
-async fn seldom(shared: &Shared) -> Result<(), StoreError> {
-    partitions::make_ahead(shared).await?;
+async fn remove_old(shared: &Shared) -> Result<(), StoreError> {
     let lent = shared.pool.lend(Purpose::Asking).await?;
     lent.run(async |sql| {
         for (statement, kept) in [

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Store as _,
     copy::{
-        CopyError,
+        CopyError, Slice,
         table::{Kind, Row, ShardOf, Table, Value},
     },
     seal::{KeyId, Place, Seal, SealingKey},
@@ -55,18 +55,18 @@ impl Source {
         self.seal.key_id()
     }
 
-    /// The rows of a table behind a place.
+    /// The rows of a table behind a place: as many as fit into a slice.
     pub(crate) fn read(
         &self,
         table: &Table,
         after: i64,
-        limit: u32,
+        slice: Slice,
     ) -> Result<Vec<Row>, CopyError> {
-        self.try_read(table, after, limit)
+        self.try_read(table, after, slice)
             .map_err(|error| reading(&error))
     }
 
-    fn try_read(&self, table: &Table, after: i64, limit: u32) -> Result<Vec<Row>, Error> {
+    fn try_read(&self, table: &Table, after: i64, slice: Slice) -> Result<Vec<Row>, Error> {
         let mut names: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();
         if let Some(ShardOf::Mailbox(columns)) = table.shard {
             names.push(columns);
@@ -74,10 +74,14 @@ impl Source {
         let (name, names) = (table.name, names.join(", "));
         let text = format!("SELECT seq, {names} FROM {name} WHERE seq > ? ORDER BY seq LIMIT ?");
         let mut statement = self.sql.prepare_cached(&text)?;
-        let mut rows = statement.query((after, limit))?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            found.push(self.read_row(table, row)?);
+        let mut rows = statement.query((after, slice.rows))?;
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        while bytes < slice.bytes
+            && let Some(row) = rows.next()?
+        {
+            let row = self.read_row(table, row)?;
+            bytes = bytes.saturating_add_unsigned(row.bytes());
+            found.push(row);
         }
         Ok(found)
     }

@@ -202,6 +202,43 @@ async fn a_copy_that_was_cut_short_goes_on() {
     database.node().await.close().await;
 }
 
+/// Items of a megabyte each, and events of a year.
+#[tokio::test]
+async fn large_rows_go_in_smaller_slices_and_old_events_into_a_part_of_their_own() {
+    let folder = Folder(Arc::new(tempfile::tempdir().unwrap()));
+    let world = World::new(folder.clone()).await;
+    let tenant = world.tenant("dev").await;
+    for _ in 0..40 {
+        let mut new = world.arriving(&tenant, Verdict::Accepted, None);
+        new.notification.item = vec![b' '; 1 << 20].into();
+        world.record(new).await;
+    }
+    for _ in 0..12 {
+        world.delivered_to(&tenant, &[tenant.webhook]).await;
+        world
+            .clock
+            .advance(std::time::Duration::from_hours(30 * 24));
+    }
+    world.store.close().await;
+    let database = Database::start();
+    migrate::apply(&database.plain()).await.unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let note = Arc::clone(&seen);
+    run(copy(&folder, &database, move |progress| {
+        if progress.table == "notifications" && !progress.comparing {
+            note.lock().unwrap().push(progress.rows);
+        }
+    }))
+    .await
+    .unwrap();
+    assert_eq!(*seen.lock().unwrap(), [16, 32, 52]);
+    assert_eq!(database.sql("SELECT count(*) FROM events"), "12");
+    assert_eq!(database.sql("SELECT count(*) FROM events_default"), "0");
+    let old = database
+        .sql("SELECT relname FROM pg_class WHERE relname LIKE 'events_before_%' AND relkind = 'r'");
+    assert_eq!(database.sql(&format!("SELECT count(*) FROM {old}")), "9");
+}
+
 #[tokio::test]
 async fn stores_that_are_used_are_not_copied_and_not_copied_into() {
     let folder = Folder(Arc::new(tempfile::tempdir().unwrap()));

@@ -1,10 +1,10 @@
 //! What is refused at the start, and what it says.
 
-use tidings_domain::entropy::SystemEntropy;
+use tidings_domain::{entropy::SystemEntropy, shard::ShardSet};
 
 use super::{Database, PostgresStore, migrate};
 use crate::{
-    Store as _,
+    Changed, Signal, Store as _,
     postgres::{MigrateError, OpenError},
     seal::SealingKey,
 };
@@ -13,6 +13,23 @@ async fn refused(database: &Database) -> OpenError {
     PostgresStore::open(database.plain())
         .await
         .expect_err("it is to be refused")
+}
+
+#[tokio::test]
+async fn a_guest_changes_what_is_configured_and_takes_no_work() {
+    let database = Database::start();
+    let world = database.world().await;
+    let guest = PostgresStore::open_as_guest(database.plain())
+        .await
+        .unwrap();
+    assert_eq!(guest.holdings().shards(), ShardSet::EMPTY);
+    assert_eq!(database.sql("SELECT count(*) FROM nodes"), "1");
+    let environment = world.environment("by a guest");
+    let made = Signal::Changed(Changed::Environment(environment.id));
+    guest.create_environment(environment).await.unwrap();
+    while world.store.next_signal().await != made {}
+    guest.close().await;
+    assert_eq!(world.store.holdings().shards(), ShardSet::ALL);
 }
 
 #[tokio::test]
