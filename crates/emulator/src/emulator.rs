@@ -1,5 +1,7 @@
 //! The emulator as a value: what tests hold, and what the command serves.
 
+mod directory;
+mod drive;
 mod mailbox;
 mod scenario;
 

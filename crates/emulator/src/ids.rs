@@ -21,6 +21,31 @@ pub(crate) fn outlook(entropy: &dyn Entropy) -> String {
     URL_SAFE.encode(bytes)
 }
 
+/// The id of a user's drive: `b!` and URL-safe base64, the same each time.
+pub(crate) fn drive(owner: Uuid) -> String {
+    let mut bytes = [0_u8; 48];
+    for (place, byte) in bytes.iter_mut().enumerate() {
+        // As long as the ids of the real service, which name a site, a web and a list.
+        let turn = u8::try_from(place / 16).unwrap_or(0);
+        *byte = owner.as_bytes()[place % 16] ^ turn.wrapping_mul(0x5b);
+    }
+    format!("b!{}", URL_SAFE.encode(bytes))
+}
+
+/// The id of an item of a drive: `01` and 32 letters and digits of base32.
+pub(crate) fn drive_item(entropy: &dyn Entropy) -> String {
+    const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let letters = entropy.bytes::<32>();
+    let letters = letters.map(|byte| char::from(BASE32[usize::from(byte % 32)]));
+    format!("01{}", String::from_iter(letters))
+}
+
+/// The id of a Teams channel: `19:…@thread.tacv2`.
+pub(crate) fn channel(entropy: &dyn Entropy) -> String {
+    let hex = guid(entropy).simple();
+    format!("19:{hex}@thread.tacv2")
+}
+
 /// A change key: another one at every change of an item.
 pub(crate) fn change_key(entropy: &dyn Entropy) -> String {
     let mut bytes = [0_u8; 31];

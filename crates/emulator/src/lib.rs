@@ -7,14 +7,16 @@
 //! misread them.
 //!
 //! Subscriptions to anything in the resource table are taken, with handshake and limits; data, and so notifications,
-//! exist for messages, events, contacts and users only. Rich notifications, `$filter` and signed-in users do not
+//! exist for messages, events, contacts, users, groups, drives, teams and channels only. Rich notifications, `$filter` and signed-in users do not
 //! exist.
 //!
 //! | module | holds |
 //! | --- | --- |
 //! | [`emulator`] | [`Emulator`]: the value that tests hold |
 //! | [`options`], [`switches`] | what it is made with, and which forms and behaviours apply |
-//! | `directory` | tenants, apps, users |
+//! | `directory` | tenants, apps, users, groups |
+//! | `drive` | files and folders |
+//! | `team` | teams and channels |
 //! | `mailbox` | messages, events, contacts |
 //! | `delta` | what changed, for delta queries |
 //! | `signin` | the token endpoint and the tokens |
@@ -33,6 +35,7 @@ mod api;
 pub mod control;
 mod delta;
 mod directory;
+mod drive;
 pub mod emulator;
 mod face;
 pub mod fault;
@@ -47,6 +50,7 @@ mod shuffle;
 mod signin;
 mod subscription;
 pub mod switches;
+mod team;
 mod throttle;
 mod time;
 pub mod tls;

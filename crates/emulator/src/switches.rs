@@ -24,7 +24,9 @@ pub struct Switches {
     pub unknown_members: bool,
     /// Whether `changeType` is the sentinel `unknownFutureValue`.
     pub unknown_change_type: bool,
-    /// Whether `resourceData` is null, as it is for drives.
+    /// Whether notifications of groups tell who came and who went (`members@delta`), as seen in the field.
+    pub group_members: bool,
+    /// Whether `resourceData` is null for everything, as it always is for drives.
     pub null_resource_data: bool,
     /// Whether `resourceData` lacks `@odata.etag`.
     pub without_etag: bool,
@@ -75,6 +77,7 @@ impl Default for Switches {
             path_form: PathForm::Segments,
             unknown_members: false,
             unknown_change_type: false,
+            group_members: true,
             null_resource_data: false,
             without_etag: false,
             validate_at_renewal: false,

@@ -1,26 +1,27 @@
 //! `directory/deletedItems/{id}`: what was deleted and can still be restored.
 
 use http::StatusCode;
-use uuid::Uuid;
 
-use super::{Answer, GraphError, answer, call::Call, users};
+use super::{Answer, GraphError, answer, call::Call, groups, users};
 
 /// Deletes for good.
 pub(super) fn purge(call: &Call<'_>, id: &str) -> Answer {
-    let found: Option<Uuid> = id.parse().ok();
-    let purged = found.map(|id| users::purge(call, id)).transpose()?;
-    if purged == Some(true) {
+    let not_found = || GraphError::user_not_found(id);
+    let id = id.parse().map_err(|_| not_found())?;
+    if users::purge(call, id)? || groups::purge(call, id)? {
         return Ok(answer::empty(StatusCode::NO_CONTENT));
     }
-    Err(GraphError::user_not_found(id))
+    Err(not_found())
 }
 
 /// Brings back.
 pub(super) fn restore(call: &Call<'_>, id: &str) -> Answer {
-    let found: Option<Uuid> = id.parse().ok();
-    let restored = found.map(|id| users::restore(call, id)).transpose()?;
-    match restored.flatten() {
-        Some(entity) => Ok(answer::json(StatusCode::OK, entity)),
-        None => Err(GraphError::user_not_found(id)),
-    }
+    let not_found = || GraphError::user_not_found(id);
+    let id = id.parse().map_err(|_| not_found())?;
+    let restored = match users::restore(call, id)? {
+        Some(user) => Some(user),
+        None => groups::restore(call, id)?,
+    };
+    let entity = restored.ok_or_else(not_found)?;
+    Ok(answer::json(StatusCode::OK, entity))
 }

@@ -8,8 +8,9 @@
 //! | `route` | what a path means |
 //! | `error`, `answer` | answers |
 //! | `page` | lists, `$top`, `$skip`, `$select`, nextLink |
-//! | `users`, `deleted` | the directory |
+//! | `users`, `groups`, `deleted`, `teams` | the directory, and what Teams keeps of it |
 //! | `events`, `messages`, `contacts`, `folders`, `read` | mailboxes |
+//! | `drives` | files and folders |
 //! | `delta` | delta queries |
 //! | `subscriptions` | subscriptions |
 
@@ -19,15 +20,18 @@ mod call;
 mod contacts;
 mod deleted;
 mod delta;
+mod drives;
 mod error;
 mod events;
 mod failure;
 mod folders;
+mod groups;
 mod messages;
 mod page;
 mod read;
 mod route;
 mod subscriptions;
+mod teams;
 mod users;
 
 use std::sync::Arc;
@@ -49,7 +53,7 @@ use crate::{
 };
 use call::Call;
 use folders::Of;
-use route::{ContactRoute, Route};
+use route::{ContactRoute, GroupRoute, Route};
 
 /// What a handler makes.
 type Answer = Result<Response<Full<Bytes>>, GraphError>;
@@ -173,6 +177,8 @@ async fn serve(
         Route::Subscriptions => subscriptions::collection(&call, method).await,
         Route::User { user } => users::single(&call, method, &user),
         Route::Users => users::collection(&call, method),
+        Route::Drive(route) => drives::serve(&call, method, route),
+        Route::Group(route) => group(&call, method, route),
         Route::Me => Err(GraphError::new(
             StatusCode::BAD_REQUEST,
             "BadRequest",
@@ -201,6 +207,26 @@ fn contact(call: &Call<'_>, method: &Method, route: ContactRoute<'_>) -> Answer 
         ContactRoute::Single { user, folder, id } => {
             contacts::single(call, method, &user, folder.as_deref(), &id)
         }
+    }
+}
+
+fn group(call: &Call<'_>, method: &Method, route: GroupRoute<'_>) -> Answer {
+    match route {
+        GroupRoute::Channel { team, channel } => teams::channel(call, method, &team, &channel),
+        GroupRoute::Channels { team } => teams::channels(call, method, &team),
+        GroupRoute::Collection => groups::collection(call, method),
+        GroupRoute::Member { group, member } if *method == Method::DELETE => {
+            groups::remove_member(call, &group, &member)
+        }
+        GroupRoute::Members { group } if *method == Method::GET => groups::members(call, &group),
+        GroupRoute::MemberRefs { group } if *method == Method::POST => {
+            groups::add_member(call, &group)
+        }
+        GroupRoute::Single { group } => groups::single(call, method, &group),
+        GroupRoute::Team { team } if *method == Method::GET => teams::single(call, &team),
+        GroupRoute::TeamOf { group } if *method == Method::PUT => teams::create(call, &group),
+        GroupRoute::Teams if *method == Method::GET => teams::collection(call),
+        _ => Err(answer::method_not_allowed()),
     }
 }
 

@@ -90,6 +90,9 @@ pub(super) fn single(call: &Call<'_>, method: &Method, name: &str) -> Answer {
 
 /// Deletes a deleted user for good, which is what Graph calls `deleted`; whether there was one.
 pub(super) fn purge(call: &Call<'_>, id: Uuid) -> Result<bool, GraphError> {
+    if !call.caller.tenant.is_deleted_user(id) {
+        return Ok(false);
+    }
     call.caller.need("User", true)?;
     let Some(user) = call.caller.tenant.purge_user(id, call.moment()) else {
         return Ok(false);
@@ -100,6 +103,9 @@ pub(super) fn purge(call: &Call<'_>, id: Uuid) -> Result<bool, GraphError> {
 
 /// Brings a deleted user back; their JSON. Graph says it as `updated`.
 pub(super) fn restore(call: &Call<'_>, id: Uuid) -> Result<Option<Bytes>, GraphError> {
+    if !call.caller.tenant.is_deleted_user(id) {
+        return Ok(None);
+    }
     call.caller.need("User", true)?;
     let restored = call.caller.tenant.restore_user(id, call.moment());
     let Some(user) = restored.map_err(|_| exists())? else {

@@ -133,7 +133,7 @@ pub(crate) fn find_user(world: &World, user: Uuid) -> Result<(Uuid, Arc<User>), 
         .ok_or(ControlError::NotFound("user"))
 }
 
-fn find_tenant(world: &World, id: Uuid) -> Result<Arc<Tenant>, ControlError> {
+pub(super) fn find_tenant(world: &World, id: Uuid) -> Result<Arc<Tenant>, ControlError> {
     world
         .directory
         .tenant_by_id(id)

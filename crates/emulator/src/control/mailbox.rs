@@ -175,15 +175,18 @@ pub(crate) fn create_folder(
     Ok(folder.id.to_string())
 }
 
-/// Forgets the states of delta queries on a user's mailbox, or on all.
+/// Forgets the states of delta queries on a user's mailbox and drive, or on all.
 pub(crate) fn evict(world: &World, user: Option<Uuid>) -> Result<(), ControlError> {
     if let Some(user) = user {
-        find_user(world, user)?.1.mailbox.evict();
+        let (_, user) = find_user(world, user)?;
+        user.mailbox.evict();
+        user.drive.evict();
         return Ok(());
     }
     for tenant in world.directory.tenants() {
         for user in tenant.users() {
             user.mailbox.evict();
+            user.drive.evict();
         }
     }
     Ok(())

@@ -7,6 +7,11 @@
 //! | `PUT DELETE tenants/{tenant}/apps/{app}/trouble`, `PUT DELETE apps/{app}/trouble` | access or a secret that is broken |
 //! | `POST users/{user}/{kind}`, `PATCH DELETE users/{user}/{kind}/{id}`, kind = `contacts`, `events`, `messages` | changes without a token |
 //! | `POST users/{user}/messages/{id}/move`, `POST users/{user}/folders` | mail and contact folders |
+//! | `PATCH DELETE users/{user}`, `POST users/{user}/restore`, `POST users/{user}/purge` | users |
+//! | `POST tenants/{tenant}/groups`, `PATCH DELETE groups/{group}`, `POST groups/{group}/restore`, `POST groups/{group}/purge` | groups |
+//! | `PUT DELETE groups/{group}/members/{user}` | who is in a group |
+//! | `PUT groups/{group}/team`, `POST teams/{team}/channels`, `PATCH DELETE teams/{team}/channels/{id}` | teams |
+//! | `POST users/{user}/drive`, `PATCH DELETE users/{user}/drive/{id}` | files and folders |
 //! | `POST delta/evict` | makes links of delta queries void |
 //! | `GET subscriptions`, `DELETE subscriptions/{id}`, `POST subscriptions/{id}/lifecycle`, `POST lifecycle` | subscriptions of all apps |
 //! | `GET POST DELETE faults`, `POST flush` | what goes wrong on purpose |
@@ -18,13 +23,16 @@
 //! | `POST notifications` | a hand-made POST |
 
 pub(crate) mod directory;
+pub(crate) mod drive;
 mod error;
+pub(crate) mod groups;
 pub(crate) mod mailbox;
 mod scenario;
 mod settings;
 mod state;
 pub(crate) mod subscriptions;
 pub(crate) mod trouble;
+pub(crate) mod users;
 
 use std::sync::Arc;
 
@@ -74,6 +82,34 @@ pub(crate) fn router() -> Router<Arc<World>> {
             patch(mailbox::update_item).delete(mailbox::delete_item),
         )
         .route("/users/{user}/messages/{id}/move", post(mailbox::move_item))
+        .route(
+            "/users/{user}",
+            patch(users::update_user).delete(users::delete_user),
+        )
+        .route("/users/{user}/restore", post(users::restore_user))
+        .route("/users/{user}/purge", post(users::purge_user))
+        .route("/tenants/{tenant}/groups", post(groups::create_group))
+        .route(
+            "/groups/{group}",
+            patch(groups::update_group).delete(groups::delete_group),
+        )
+        .route("/groups/{group}/restore", post(groups::restore_group))
+        .route("/groups/{group}/purge", post(groups::purge_group))
+        .route(
+            "/groups/{group}/members/{user}",
+            put(groups::add_member).delete(groups::remove_member),
+        )
+        .route("/groups/{group}/team", put(groups::put_team))
+        .route("/teams/{team}/channels", post(groups::add_channel))
+        .route(
+            "/teams/{team}/channels/{id}",
+            patch(groups::change_channel).delete(groups::remove_channel),
+        )
+        .route("/users/{user}/drive", post(drive::put_item))
+        .route(
+            "/users/{user}/drive/{id}",
+            patch(drive::change_item).delete(drive::delete_item),
+        )
         .route("/delta/evict", post(mailbox::evict_states))
         .route("/subscriptions", get(subscriptions::list))
         .route("/subscriptions/{id}", delete(subscriptions::remove))

@@ -73,22 +73,16 @@ impl Journal {
     /// Notes a new state of an entity: `item` is what it is, or was before it was removed. The number of the change.
     pub(crate) fn record(&self, item: &Arc<Item>, removed: Option<Removal>, moment: Moment) -> u64 {
         let mut pages = self.pages.write().unwrap_or_else(PoisonError::into_inner);
-        let pages = &mut *pages;
-        pages.last += 1;
-        let number = pages.last;
-        pages.visible_at = pages.visible_at.max(moment.at + moment.lag);
-        let entry = pages.entries.entry(Arc::clone(&item.id)).or_default();
-        entry.note(number, item, removed);
-        entry.versions.push(Version {
-            number,
-            visible_at: pages.visible_at,
-            item: Arc::clone(item),
-            removed,
-        });
-        for superseded in entry.prune(moment.at) {
-            pages.index.remove(&superseded.number);
+        pages.record(item, removed, moment)
+    }
+
+    /// Notes that a part of an entity changed which is kept elsewhere, under the name of a member. The number of the change.
+    pub(crate) fn record_part(&self, item: &Arc<Item>, member: &str, moment: Moment) -> u64 {
+        let mut pages = self.pages.write().unwrap_or_else(PoisonError::into_inner);
+        let number = pages.record(item, None, moment);
+        if let Some(entry) = pages.entries.get_mut(&item.id) {
+            entry.touched.insert(member.to_owned(), number);
         }
-        pages.index.insert(number, Arc::clone(&item.id));
         number
     }
 
@@ -107,6 +101,27 @@ impl Journal {
     pub(crate) fn read(&self, ask: &Ask<'_>) -> Page {
         let pages = self.pages.read().unwrap_or_else(PoisonError::into_inner);
         reading::read(&pages, ask)
+    }
+}
+
+impl Pages {
+    fn record(&mut self, item: &Arc<Item>, removed: Option<Removal>, moment: Moment) -> u64 {
+        self.last += 1;
+        let number = self.last;
+        self.visible_at = self.visible_at.max(moment.at + moment.lag);
+        let entry = self.entries.entry(Arc::clone(&item.id)).or_default();
+        entry.note(number, item, removed);
+        entry.versions.push(Version {
+            number,
+            visible_at: self.visible_at,
+            item: Arc::clone(item),
+            removed,
+        });
+        for superseded in entry.prune(moment.at) {
+            self.index.remove(&superseded.number);
+        }
+        self.index.insert(number, Arc::clone(&item.id));
+        number
     }
 }
 

@@ -75,6 +75,10 @@ pub(crate) struct Page {
 pub(crate) struct Change {
     /// What it is, or was before its removal.
     pub(crate) item: Arc<Item>,
+    /// The number of the change.
+    pub(crate) number: u64,
+    /// Up to which change the reader knew it, unless it is fresh.
+    pub(crate) known: u64,
     /// Whether, and why, it is no longer there.
     pub(crate) removed: Option<Removal>,
     /// Whether the reader may not know it.
@@ -169,6 +173,8 @@ fn judge(entry: &Entry, version: &Version, ask: &Ask<'_>) -> Option<Change> {
     let inside = ask.scope.holds(&version.item.place);
     let change = |removed| Change {
         item: Arc::clone(&version.item),
+        number: version.number,
+        known,
         removed,
         fresh: first || entry.created > known,
         touched: Vec::new(),

@@ -1,5 +1,6 @@
-//! Tenants, the apps consented in them, and their users.
+//! Tenants, the apps consented in them, their users and groups.
 
+mod groups;
 mod seed;
 mod tenant;
 mod user;
@@ -13,6 +14,7 @@ use serde::Serialize;
 use tidings_domain::{Entropy, Secret};
 use uuid::Uuid;
 
+pub(crate) use groups::{Deletion, Groups};
 pub(crate) use seed::{roles as all_roles, secret as new_secret};
 pub(crate) use tenant::{Consent, Tenant};
 pub use user::NewUser;

@@ -21,11 +21,14 @@ const TENANTS: [(&str, &[&str]); 2] = [
     ),
 ];
 
-/// What an app may do unless told otherwise: change mail, calendars, contacts and users, and subscribe to everything in the table.
+/// What an app may do unless told otherwise: change mailboxes, drives, users, groups and channels, and subscribe to everything in the table.
 pub(crate) fn roles() -> Vec<String> {
     let written = [
         "Calendars.ReadWrite",
+        "ChannelSettings.ReadWrite.All",
         "Contacts.ReadWrite",
+        "Files.ReadWrite.All",
+        "Group.ReadWrite.All",
         "Mail.ReadWrite",
         "User.ReadWrite.All",
     ];

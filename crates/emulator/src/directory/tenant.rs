@@ -8,10 +8,13 @@ use std::{
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{Exists, User};
-use crate::delta::{Journal, Moment, Removal};
+use super::{Exists, Groups, User};
+use crate::{
+    delta::{Journal, Moment, Removal},
+    team::Teams,
+};
 
-/// One tenant: its consents, its users.
+/// One tenant: its consents, users, groups and teams.
 #[derive(Debug)]
 pub(crate) struct Tenant {
     /// Its id.
@@ -20,6 +23,10 @@ pub(crate) struct Tenant {
     pub(crate) domain: String,
     consents: RwLock<Vec<Consent>>,
     users: RwLock<Users>,
+    /// Its groups.
+    pub(crate) groups: Groups,
+    /// Those of the groups that are teams.
+    pub(crate) teams: Teams,
     /// Changes of users; written while `users` is held, so that both have the same order.
     pub(crate) user_journal: Journal,
 }
@@ -40,6 +47,7 @@ struct Users {
     by_age: Vec<Arc<User>>,
     by_id: HashMap<Uuid, Arc<User>>,
     by_mail: HashMap<String, Arc<User>>,
+    by_drive: HashMap<String, Arc<User>>,
     deleted: HashMap<Uuid, Arc<User>>,
 }
 
@@ -51,6 +59,8 @@ impl Tenant {
             domain,
             consents: RwLock::default(),
             users: RwLock::default(),
+            groups: Groups::default(),
+            teams: Teams::default(),
             user_journal: Journal::default(),
         }
     }
@@ -96,6 +106,18 @@ impl Tenant {
             Err(_) => users.by_mail.get(&name.to_lowercase()),
         }
         .cloned()
+    }
+
+    /// Whose drive it is.
+    pub(crate) fn owner_of_drive(&self, drive: &str) -> Option<Arc<User>> {
+        let users = self.users.read().unwrap_or_else(PoisonError::into_inner);
+        users.by_drive.get(drive).cloned()
+    }
+
+    /// Whether a user was deleted and can be restored.
+    pub(crate) fn is_deleted_user(&self, id: Uuid) -> bool {
+        let users = self.users.read().unwrap_or_else(PoisonError::into_inner);
+        users.deleted.contains_key(&id)
     }
 
     /// Every user, oldest first.
@@ -168,12 +190,15 @@ impl Users {
         self.by_age.push(Arc::clone(user));
         self.by_id.insert(user.id, Arc::clone(user));
         self.by_mail.insert(mail, Arc::clone(user));
+        self.by_drive
+            .insert(user.drive.id.clone(), Arc::clone(user));
         Ok(())
     }
 
     fn take(&mut self, id: Uuid) -> Option<Arc<User>> {
         let user = self.by_id.remove(&id)?;
         self.by_mail.remove(&user.mail.to_lowercase());
+        self.by_drive.remove(&user.drive.id);
         self.by_age.retain(|other| other.id != id);
         Some(user)
     }

@@ -11,13 +11,14 @@ use uuid::Uuid;
 use super::UserInfo;
 use crate::{
     delta::Moment,
+    drive::Drive,
     mailbox::{
         Author, Mailbox, Stamp,
         item::{Item, Place},
     },
 };
 
-/// One user: their profile and their mailbox.
+/// One user: their profile, their mailbox, their drive.
 #[derive(Debug)]
 pub(crate) struct User {
     /// Their id.
@@ -26,6 +27,8 @@ pub(crate) struct User {
     pub(crate) mail: String,
     /// Their name when they were added: what stands in the items they make.
     pub(crate) name: String,
+    /// Their drive.
+    pub(crate) drive: Drive,
     /// Their mailbox.
     pub(crate) mailbox: Mailbox,
     profile: RwLock<Arc<Item>>,
@@ -69,6 +72,7 @@ impl User {
         Self {
             id,
             mail,
+            drive: Drive::new(id, entropy),
             mailbox: Mailbox::new(entropy),
             profile: RwLock::new(Arc::new(render(profile, None))),
             name,

@@ -4,7 +4,7 @@ mod contact;
 mod event;
 pub(crate) mod folder;
 pub(crate) mod item;
-mod items;
+pub(crate) mod items;
 mod message;
 mod stamp;
 

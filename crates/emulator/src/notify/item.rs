@@ -5,9 +5,10 @@ use serde_json::{Map, Value, json};
 use tidings_domain::{notification::LifecycleEvent, resource::ChangeType};
 use uuid::Uuid;
 
-use super::Changed;
+use super::{Changed, changed::Name};
 use crate::{
     Switches, ids,
+    mailbox::item::Item,
     subscription::Subscription,
     switches::{Casing, PathForm},
     time,
@@ -23,7 +24,7 @@ pub(super) fn change(
     change: ChangeType,
 ) -> String {
     let switches = world.switches();
-    let path = path(what, tenant, &switches);
+    let path = path(what, &subscription.resource, tenant, &switches);
     let mut item = envelope(world, subscription, tenant, &switches);
     let change = if switches.unknown_change_type {
         "unknownFutureValue"
@@ -82,48 +83,73 @@ fn envelope(
 }
 
 fn resource_data(what: Changed<'_>, path: String, tenant: Uuid, switches: &Switches) -> Value {
-    let (name, id, etag) = match what {
-        Changed::Contact(_, item) => ("Contact", item.id.to_string(), Some(item.etag.clone())),
-        Changed::Event(_, item) => ("Event", item.id.to_string(), Some(item.etag.clone())),
-        Changed::Message(_, item) => ("Message", item.id.to_string(), Some(item.etag.clone())),
-        Changed::User(_, user) => ("User", user.id.to_string(), None),
+    // Who hears of a drive has to ask what changed in it.
+    let Some(Name { kind, id, etag }) = what.name() else {
+        return Value::Null;
     };
     let mut data = Map::new();
     data.insert(
         "@odata.type".into(),
-        cased(&format!("#Microsoft.Graph.{name}"), switches.casing).into(),
+        cased(&format!("#Microsoft.Graph.{kind}"), switches.casing).into(),
     );
     data.insert("@odata.id".into(), path.into());
     if let Some(etag) = etag.filter(|_| !switches.without_etag) {
         data.insert("@odata.etag".into(), etag.into());
     }
     data.insert("id".into(), id.into());
-    if let Changed::User(..) = what {
+    if let Changed::User(..) | Changed::Group { .. } = what {
         data.insert("organizationId".into(), tenant.to_string().into());
+    }
+    if let Changed::Group { members, .. } = what
+        && !members.is_empty()
+        && switches.group_members
+    {
+        let members = members.iter().map(|(id, present)| {
+            if *present {
+                json!({"id": id})
+            } else {
+                json!({"id": id, "@removed": "deleted"})
+            }
+        });
+        data.insert("members@delta".into(), members.collect());
     }
     Value::Object(data)
 }
 
-/// The path of what changed.
-pub(super) fn path(what: Changed<'_>, tenant: Uuid, switches: &Switches) -> String {
-    let (user, below) = match what {
-        Changed::Contact(user, item) => (user.id, Some(("Contacts", &*item.id))),
-        Changed::Event(user, item) => (user.id, Some(("Events", &*item.id))),
-        Changed::Message(user, item) => (user.id, Some(("Messages", &*item.id))),
-        Changed::User(_, user) => (user.id, None),
-    };
+/// The path of what changed, told to somebody who `subscribed` to something.
+pub(super) fn path(
+    what: Changed<'_>,
+    subscribed: &str,
+    tenant: Uuid,
+    switches: &Switches,
+) -> String {
     let word = |word: &str| cased(word, switches.casing);
+    let quoted = |name: &str, id: &str| format!("{}('{id}')", word(name));
     let step = |name: &str, id: &str| match switches.path_form {
-        PathForm::Quoted => format!("{}('{id}')", word(name)),
+        PathForm::Quoted => quoted(name, id),
         PathForm::Segments | PathForm::UserAtTenant => format!("{}/{id}", word(name)),
     };
-    let user = match (switches.path_form, below) {
-        (PathForm::UserAtTenant, Some(_)) => format!("{user}@{tenant}"),
-        _ => user.to_string(),
+    let below = |user: Uuid, name: &str, item: &Item| {
+        let user = match switches.path_form {
+            PathForm::UserAtTenant => format!("{user}@{tenant}"),
+            _ => user.to_string(),
+        };
+        format!("{}/{}", step("Users", &user), step(name, &item.id))
     };
-    match below {
-        None => step("Users", &user),
-        Some((name, id)) => format!("{}/{}", step("Users", &user), step(name, id)),
+    match what {
+        // Teams has one form only.
+        Changed::Channel { team, id, .. } => {
+            let team = quoted("teams", &team.to_string());
+            format!("{team}/{}", quoted("channels", id))
+        }
+        Changed::Contact(user, item) => below(user.id, "Contacts", item),
+        // What was subscribed to, as it was written.
+        Changed::Drive(..) => subscribed.trim_start_matches('/').to_owned(),
+        Changed::Event(user, item) => below(user.id, "Events", item),
+        Changed::Group { id, .. } => step("Groups", &id.to_string()),
+        Changed::Message(user, item) => below(user.id, "Messages", item),
+        Changed::Team { id, .. } => quoted("teams", &id.to_string()),
+        Changed::User(_, user) => step("Users", &user.id.to_string()),
     }
 }
 

@@ -3,6 +3,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | `air` | what is under way, and what waits for its time |
+//! | `changed` | what changed: whom it concerns, how it is named |
 //! | `challenge` | `reauthorizationRequired` before the end |
 //! | `lifecycle` | what happened to a subscription itself |
 //! | `pause` | what becomes of items while a subscription is not authorized |
@@ -14,6 +15,7 @@
 
 mod air;
 pub(crate) mod challenge;
+mod changed;
 mod host;
 mod item;
 mod lifecycle;
@@ -29,14 +31,10 @@ use tidings_domain::resource::ChangeType;
 use url::Url;
 use uuid::Uuid;
 
-use crate::{
-    directory::User,
-    mailbox::item::Item,
-    subscription::{Subscription, Watch},
-    world::World,
-};
+use crate::{subscription::Subscription, world::World};
 use air::{Air, Flight};
 use challenge::Watched;
+pub(crate) use changed::Changed;
 use host::Hosts;
 use pause::Held;
 use route::Buffers;
@@ -56,19 +54,6 @@ pub(crate) struct Notifier {
     air: Air,
 }
 
-/// What changed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Changed<'a> {
-    /// A contact of a user, in the folder it lies in.
-    Contact(&'a User, &'a Item),
-    /// An event of a user.
-    Event(&'a User, &'a Item),
-    /// A message of a user, in the folder it lies in.
-    Message(&'a User, &'a Item),
-    /// A user of a tenant.
-    User(Uuid, &'a User),
-}
-
 /// One item on its way to one URL.
 #[derive(Clone, Debug)]
 pub(crate) struct Outgoing {
@@ -86,27 +71,12 @@ pub(crate) struct Outgoing {
 pub(crate) fn changed(world: &Arc<World>, tenant: Uuid, what: Changed<'_>, change: ChangeType) {
     let now = world.clock.now();
     remember::remember(world, tenant, what, change, now);
-    let watches = match what {
-        Changed::Contact(user, _) => [Watch::Contacts(user.id), Watch::Elsewhere],
-        Changed::Event(user, _) => [Watch::Events(user.id), Watch::Elsewhere],
-        Changed::Message(user, _) => [Watch::Messages(user.id), Watch::Elsewhere],
-        Changed::User(tenant, user) => [Watch::Users(tenant), Watch::User(user.id)],
-    };
-    let watches = match watches {
-        [only, Watch::Elsewhere] => &[only][..],
-        ref both => both,
-    };
-    let folder = match what {
-        Changed::Contact(_, item) | Changed::Message(_, item) => Some(&item.place.folder),
-        _ => None,
-    };
-    let raised = world.book.watching(watches, now);
+    let folder = what.folder();
+    let raised = world.book.watching(&what.watches(), now);
     let items = raised
         .iter()
         .filter(|subscription| subscription.change_types.contains(change))
-        .filter(|subscription| {
-            subscription.folder.is_none() || subscription.folder.as_ref() == folder
-        })
+        .filter(|subscription| subscription.folder.is_none() || subscription.folder == folder)
         // There is no encrypted content in the emulator, and a rich notification without it would be a lie.
         .filter(|subscription| !subscription.rich)
         .map(|subscription| {

@@ -140,6 +140,6 @@ impl Limit {
 fn mailbox(watch: Watch) -> Option<uuid::Uuid> {
     match watch {
         Watch::Contacts(user) | Watch::Events(user) | Watch::Messages(user) => Some(user),
-        Watch::Elsewhere | Watch::User(_) | Watch::Users(_) => None,
+        _ => None,
     }
 }

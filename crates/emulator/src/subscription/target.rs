@@ -12,17 +12,33 @@ use uuid::Uuid;
 
 use crate::{api::GraphError, directory::Tenant};
 
-/// Which changes raise a subscription. Users have ids that no other tenant has.
+/// Which changes raise a subscription. Users and groups have ids that no other tenant has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Watch {
+    /// All channels of a tenant.
+    AllChannels(Uuid),
+    /// Channels of a team.
+    Channels(Uuid),
     /// Contacts of a user.
     Contacts(Uuid),
+    /// The drive of a user.
+    Drive(Uuid),
     /// Something of which the emulator has no data, so that nothing ever raises it.
     Elsewhere,
     /// Events of a user.
     Events(Uuid),
+    /// One group.
+    Group(Uuid),
+    /// Who is in a group.
+    GroupMembers(Uuid),
+    /// All groups of a tenant.
+    Groups(Uuid),
     /// Messages of a user.
     Messages(Uuid),
+    /// One team.
+    Team(Uuid),
+    /// All teams of a tenant.
+    Teams(Uuid),
     /// One user.
     User(Uuid),
     /// All users of a tenant.
@@ -69,12 +85,65 @@ pub(super) fn find(
         None => (path.canonical(), None),
     };
     let segments: Vec<&str> = plain.split('/').collect();
+    let (watch, folder, normal) = watched(row.kind, &segments, tenant)?;
+    if watch != Watch::Elsewhere && query.is_some_and(|query| query.contains("$filter")) {
+        return Err(GraphError::invalid(
+            "The emulator does not filter notifications: subscribe without $filter.",
+        ));
+    }
+    let normal = match query {
+        Some(query) => format!("{}?{query}", normal.to_lowercase()),
+        None => normal.to_lowercase(),
+    };
+    Ok(Target {
+        row,
+        watch,
+        folder,
+        normal,
+    })
+}
+
+/// Which changes raise a subscription to a path, in which folder, and the path in one form for all who mean the same.
+fn watched(
+    kind: ResourceKind,
+    segments: &[&str],
+    tenant: &Tenant,
+) -> Result<(Watch, Option<Arc<str>>, String), GraphError> {
     let user = |name: &str| tenant.user(name).ok_or_else(no_store);
-    let (watch, folder, normal) = match (row.kind, segments.as_slice()) {
-        (ResourceKind::User, ["users"]) => (Watch::Users(tenant.id), None, plain.to_owned()),
+    let group = |name: &str| {
+        let id = name
+            .parse()
+            .ok()
+            .filter(|id| tenant.groups.get(*id).is_some());
+        id.ok_or_else(no_store)
+    };
+    let team = |name: &str| {
+        let id = group(name)?;
+        tenant.teams.has(id).then_some(id).ok_or_else(no_store)
+    };
+    let plain = || segments.join("/");
+    Ok(match (kind, segments) {
+        (ResourceKind::User, ["users"]) => (Watch::Users(tenant.id), None, plain()),
         (ResourceKind::User, ["users", name]) => {
             let user = user(name)?;
             (Watch::User(user.id), None, format!("users/{}", user.id))
+        }
+        (ResourceKind::Group, ["groups"]) => (Watch::Groups(tenant.id), None, plain()),
+        (ResourceKind::Group, ["groups", name]) => (Watch::Group(group(name)?), None, plain()),
+        (ResourceKind::Group, ["groups", name, "members"]) => {
+            (Watch::GroupMembers(group(name)?), None, plain())
+        }
+        (ResourceKind::Channel, ["teams", "getAllChannels"]) => {
+            (Watch::AllChannels(tenant.id), None, plain())
+        }
+        (ResourceKind::Channel, ["teams", name, "channels"]) => {
+            (Watch::Channels(team(name)?), None, plain())
+        }
+        (ResourceKind::Team, ["teams"]) => (Watch::Teams(tenant.id), None, plain()),
+        (ResourceKind::Team, ["teams", name]) => (Watch::Team(team(name)?), None, plain()),
+        (ResourceKind::DriveItem, ["drives", id, "root"]) => {
+            let owner = tenant.owner_of_drive(id).ok_or_else(no_store)?;
+            (Watch::Drive(owner.id), None, plain())
         }
         (kind, ["users", name, rest @ ..]) => {
             let user = user(name)?;
@@ -91,28 +160,14 @@ pub(super) fn find(
             }
             let watch = match kind {
                 ResourceKind::Contact => Watch::Contacts(user.id),
+                ResourceKind::DriveItem => Watch::Drive(user.id),
                 ResourceKind::Event => Watch::Events(user.id),
                 ResourceKind::Message => Watch::Messages(user.id),
                 _ => Watch::Elsewhere,
             };
             (watch, folder, normal)
         }
-        _ => (Watch::Elsewhere, None, plain.to_owned()),
-    };
-    if watch != Watch::Elsewhere && query.is_some_and(|query| query.contains("$filter")) {
-        return Err(GraphError::invalid(
-            "The emulator does not filter notifications: subscribe without $filter.",
-        ));
-    }
-    let normal = match query {
-        Some(query) => format!("{}?{query}", normal.to_lowercase()),
-        None => normal.to_lowercase(),
-    };
-    Ok(Target {
-        row,
-        watch,
-        folder,
-        normal,
+        _ => (Watch::Elsewhere, None, plain()),
     })
 }
 

@@ -251,10 +251,15 @@ async fn with_require_https_loopback_is_no_exception() {
 async fn every_resource_that_an_app_can_watch_is_taken_with_its_handshake() {
     let graph = Graph::start().await;
     let receiver = Receiver::start().await;
+    let group = graph
+        .emulator
+        .create_group(graph.tenants[0].tenant_id, serde_json::Map::new())
+        .unwrap();
+    let drive = graph.emulator.drive_id(graph.tenants[0].users[0].id);
     for (count, (resource, change)) in [
         ("groups", "updated"),
-        ("groups/8a1c/members", "updated"),
-        ("drives/b!x/root", "updated"),
+        ("groups/{group}/members", "updated"),
+        ("drives/{drive}/root", "updated"),
         ("sites/s1/lists/l1", "updated"),
         ("teams/t1/channels/c1/messages", "created"),
         ("chats/getAllMessages", "created"),
@@ -264,7 +269,10 @@ async fn every_resource_that_an_app_can_watch_is_taken_with_its_handshake() {
     .into_iter()
     .enumerate()
     {
-        let resource = resource.replace("{user}", &graph.user(0, 0));
+        let resource = resource
+            .replace("{user}", &graph.user(0, 0))
+            .replace("{group}", group["id"].as_str().unwrap())
+            .replace("{drive}", drive.as_deref().unwrap());
         let mut body = subscription(&resource, &receiver.url);
         body["changeType"] = change.into();
         body["expirationDateTime"] = in_minutes(50).into();

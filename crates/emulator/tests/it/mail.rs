@@ -267,7 +267,7 @@ async fn what_does_not_exist_says_so() {
     let user = graph.get("users/nobody/events").await;
     assert_eq!(user.status, StatusCode::NOT_FOUND);
     assert_eq!(user.json()["error"]["code"], "Request_ResourceNotFound");
-    assert_eq!(graph.get("groups").await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(graph.get("sites").await.status, StatusCode::BAD_REQUEST);
     assert_eq!(graph.get("me/events").await.status, StatusCode::BAD_REQUEST);
     let events = format!("users/{}/events", graph.user(0, 0));
     assert_eq!(

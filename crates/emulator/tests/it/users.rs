@@ -1,7 +1,8 @@
 //! Users and what is said of them.
 
-use http::StatusCode;
-use serde_json::json;
+use http::{Method, StatusCode};
+use serde_json::{Map, json};
+use tidings_emulator::NewUser;
 
 use crate::kit::{Graph, Receiver, subscription};
 
@@ -114,5 +115,51 @@ async fn a_subscription_to_one_user_hears_of_that_one() {
     graph.until_idle().await;
     assert_eq!(receiver.count(), 1);
     assert_eq!(items[0]["resourceData"]["id"], graph.user(0, 0));
+    graph.stop().await;
+}
+
+#[tokio::test]
+async fn users_are_changed_without_a_token_and_each_change_is_notified() {
+    let graph = Graph::start().await;
+    let receiver = Receiver::start().await;
+    let mut all = subscription("users", &receiver.url);
+    all["changeType"] = "updated,deleted".into();
+    graph.post("subscriptions", all).await;
+    receiver.forget();
+    let new = NewUser {
+        id: None,
+        mail: "gia@fabrikam.example".into(),
+        name: None,
+    };
+    let tenant = graph.tenants[0].tenant_id;
+    let gia = graph.emulator.create_user(tenant, new).unwrap().id;
+    receiver.items(1).await;
+    let path = format!("users/{gia}");
+    let patched = graph
+        .control(Method::PATCH, &path, Some(json!({"jobTitle": "x"})))
+        .await;
+    assert_eq!(patched.status, StatusCode::NO_CONTENT, "{}", patched.text());
+    receiver.items(2).await;
+    graph.emulator.delete_user(gia).unwrap();
+    assert!(graph.emulator.update_user(gia, Map::new()).is_err());
+    receiver.items(3).await;
+    graph.emulator.restore_user(gia).unwrap();
+    assert_eq!(graph.get(&path).await.json()["jobTitle"], "x");
+    receiver.items(4).await;
+    assert!(graph.emulator.purge_user(gia).is_err());
+    graph.control(Method::DELETE, &path, None).await;
+    receiver.items(5).await;
+    let purged = graph
+        .control(Method::POST, &format!("{path}/purge"), None)
+        .await;
+    assert_eq!(purged.status, StatusCode::NO_CONTENT, "{}", purged.text());
+    let items = receiver.items(6).await;
+    let words: Vec<_> = items.iter().map(|item| &item["changeType"]).collect();
+    assert_eq!(
+        words,
+        [
+            "updated", "updated", "updated", "updated", "updated", "deleted"
+        ]
+    );
     graph.stop().await;
 }

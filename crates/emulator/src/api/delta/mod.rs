@@ -5,23 +5,26 @@
 //! | `begin` | where a call begins: anew, at the end, or where a link leads |
 //! | `feed` | one call: its page, its link, what faults make of it |
 //! | `show` | the JSON of a change |
-//! | `directory`, `outlook` | the collections |
+//! | `directory`, `drive`, `outlook` | the collections |
 
 mod begin;
 mod directory;
+mod drive;
 mod feed;
 mod outlook;
 mod show;
 
-use super::{Answer, GraphError, call::Call, route::DeltaRoute};
+use super::{Answer, call::Call, route::DeltaRoute};
 
-/// Answers a delta query.
+pub(super) use drive::items;
+
+/// Answers a delta query, but for those on drives.
 pub(super) fn serve(call: &Call<'_>, route: DeltaRoute<'_>) -> Answer {
     match route {
         DeltaRoute::ContactFolders { user } => outlook::contact_folders(call, &user),
         DeltaRoute::Contacts { user, folder } => outlook::contacts(call, &user, folder.as_deref()),
         DeltaRoute::Events { user } => outlook::events(call, &user),
-        DeltaRoute::Groups => Err(GraphError::invalid("The emulator has no groups.")),
+        DeltaRoute::Groups => directory::groups(call),
         DeltaRoute::MailFolders { user } => outlook::mail_folders(call, &user),
         DeltaRoute::Messages { user, folder } => outlook::messages(call, &user, &folder),
         DeltaRoute::Users => directory::users(call),

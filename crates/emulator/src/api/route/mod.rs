@@ -18,6 +18,8 @@ macro_rules! by_method {
 
 mod contact;
 mod delta;
+mod drive;
+mod group;
 
 use std::borrow::Cow;
 
@@ -26,6 +28,8 @@ use percent::decode;
 
 pub(super) use contact::ContactRoute;
 pub(super) use delta::DeltaRoute;
+pub(super) use drive::{DriveName, DrivePart, DrivePlace, DriveRoute};
+pub(super) use group::GroupRoute;
 
 /// What a path means, with the ids in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +87,8 @@ pub(super) enum Route<'a> {
         user: Cow<'a, str>,
     },
     Users,
+    Drive(DriveRoute<'a>),
+    Group(GroupRoute<'a>),
     Me,
     Unknown,
 }
@@ -99,6 +105,12 @@ impl<'a> Route<'a> {
         let at = |place: usize| segments[place].clone();
         if let Some(delta) = DeltaRoute::parse(&words, at) {
             return Self::Delta(delta);
+        }
+        if let Some(drive) = DriveRoute::parse(&words, at) {
+            return Self::Drive(drive);
+        }
+        if let Some(group) = GroupRoute::parse(&words, at) {
+            return Self::Group(group);
         }
         if let Some(contact) = ContactRoute::parse(&words, at) {
             return Self::Contact(contact);
@@ -186,6 +198,8 @@ impl<'a> Route<'a> {
             Self::Subscriptions => by_method!(method, "subscriptions"),
             Self::User { .. } => by_method!(method, "users/{id}"),
             Self::Users => by_method!(method, "users"),
+            Self::Drive(route) => route.count_name(method),
+            Self::Group(route) => route.count_name(method),
             Self::Me => by_method!(method, "me"),
             Self::Unknown => by_method!(method, "unknown"),
         }
