@@ -37,20 +37,21 @@ pub(crate) fn put(
     let mut item = drive.get("root").ok_or(DriveError::NotFound)?;
     let mut changed = Vec::new();
     for name in names {
-        item = match drive.walk(&item.id, [name]) {
-            Some(found) => found,
-            None => {
-                let folder = drive.create_folder(&item, name, &stamp)?;
-                changed.push(Arc::clone(&folder));
-                folder
-            }
+        item = if let Some(found) = drive.walk(&item.id, [name]) {
+            found
+        } else {
+            let folder = drive.create_folder(&item, name, &stamp)?;
+            changed.push(Arc::clone(&folder));
+            folder
         };
     }
     if let Some((name, size)) = file {
         item = drive.put_file(&item, name, size, &stamp)?;
         changed.push(Arc::clone(&item));
     }
-    raise(world, tenant, &user, &changed);
+    if !changed.is_empty() {
+        raise(world, tenant, &user, &changed);
+    }
     Ok(drive.json(&item))
 }
 

@@ -217,3 +217,23 @@ async fn a_void_link_says_how_to_begin_again() {
     assert!(gone.headers.contains_key("location"));
     graph.stop().await;
 }
+
+#[tokio::test]
+async fn what_is_true_of_a_drive_is_kept_item_by_item() {
+    let graph = Graph::start().await;
+    graph.emulator.keep_truth();
+    let user = owner(&graph);
+    let file = graph
+        .emulator
+        .put_drive_item(user, "Work/a.txt", Some(1))
+        .unwrap();
+    graph.emulator.delete_drive_item(user, id(&file)).unwrap();
+    let facts = graph.emulator.truth();
+    let drive = graph.emulator.drive_id(user).unwrap();
+    let gone = facts
+        .iter()
+        .find(|fact| fact.path == format!("drives/{drive}/items/{}", id(&file)));
+    assert_eq!(gone.unwrap().object, None);
+    assert_eq!(facts.len(), 2);
+    graph.stop().await;
+}
