@@ -10,6 +10,7 @@ use super::{
     Answer, GraphError, answer,
     call::Call,
     page::{self, Window},
+    read,
 };
 use crate::{
     notify::{self, Changed},
@@ -59,10 +60,7 @@ pub(super) fn single(call: &Call<'_>, method: &Method, name: &str) -> Answer {
     let id = find(call, name)?;
     let not_found = || GraphError::user_not_found(name);
     match *method {
-        Method::GET => {
-            let group = groups.get(id).ok_or_else(not_found)?;
-            Ok(answer::json(StatusCode::OK, page::of_item(call, &group)))
-        }
+        Method::GET => read::object(call, groups.get(id), name),
         Method::PATCH => {
             groups
                 .update(id, call.members()?, call.moment())

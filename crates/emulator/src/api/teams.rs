@@ -1,7 +1,7 @@
 //! `teams`, `teams/{id}`, `teams/{id}/channels`, `groups/{id}/team`.
 
 use http::{Method, StatusCode};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tidings_domain::resource::ChangeType;
 use uuid::Uuid;
 
@@ -30,7 +30,7 @@ pub(super) fn collection(call: &Call<'_>) -> Answer {
     let mut all = tenant.groups.all();
     all.retain(|group| group.id.parse().is_ok_and(|id| tenant.teams.has(id)));
     let (page, more) = window.cut(&all);
-    let values = page.iter().map(|group| json(group));
+    let values = page.iter().map(|group| team::shown(group));
     Ok(answer::json(
         StatusCode::OK,
         page::of_values(call, "teams", values, window, more),
@@ -131,19 +131,8 @@ fn find(call: &Call<'_>, name: &str) -> Result<Uuid, GraphError> {
     Err(GraphError::user_not_found(name))
 }
 
-fn json(group: &Item) -> Value {
-    let member = |name: &str| group.fields.get(name).cloned().unwrap_or_default();
-    json!({
-        "description": member("description"),
-        "displayName": member("displayName"),
-        "id": member("id"),
-        "isArchived": false,
-        "visibility": member("visibility"),
-    })
-}
-
 fn entity(status: StatusCode, group: &Item) -> http::Response<http_body_util::Full<bytes::Bytes>> {
-    let mut team = json(group);
+    let mut team = team::shown(group);
     team["@odata.context"] = "https://graph.microsoft.com/v1.0/$metadata#teams/$entity".into();
     answer::json(status, team.to_string().into())
 }

@@ -10,6 +10,7 @@ use super::{
     Answer, GraphError, answer,
     call::Call,
     page::{self, Window},
+    read,
 };
 use crate::{
     directory::User,
@@ -64,10 +65,7 @@ pub(super) fn single(call: &Call<'_>, method: &Method, name: &str) -> Answer {
     call.caller.need("User", *method != Method::GET)?;
     let user = call.user(name)?;
     match *method {
-        Method::GET => Ok(answer::json(
-            StatusCode::OK,
-            page::of_item(call, &user.profile()),
-        )),
+        Method::GET => read::object(call, Some(user.profile()), name),
         Method::PATCH => {
             call.caller
                 .tenant

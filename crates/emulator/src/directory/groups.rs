@@ -184,8 +184,8 @@ impl Groups {
         Some(true)
     }
 
-    /// Who came and who went in the changes of a group after `known`, up to `number`. To somebody for whom it is `fresh`,
-    /// nobody went.
+    /// Who came and who went in the changes of a group after `known`, up to `number`. Somebody for whom it is `fresh` is
+    /// told of all who are in it.
     pub(crate) fn member_changes(
         &self,
         id: Uuid,
@@ -198,12 +198,7 @@ impl Groups {
             return Vec::new();
         };
         let told = group.members.iter().filter(|(_, one)| {
-            one.since <= number
-                && if fresh {
-                    one.present
-                } else {
-                    one.since > known
-                }
+            one.since <= number && (one.since > known || (fresh && one.present))
         });
         told.map(|(member, one)| (*member, one.present)).collect()
     }
@@ -282,7 +277,10 @@ mod tests {
             groups.member_changes(group, known, last, false),
             [(bo, false)]
         );
-        assert_eq!(groups.member_changes(group, 0, last, true), [(ada, true)]);
+        assert_eq!(
+            groups.member_changes(group, last, last, true),
+            [(ada, true)]
+        );
         // Not yet to be seen.
         assert_eq!(groups.member_changes(group, known, known, false), []);
         assert_eq!(groups.members(group), Some(vec![ada]));

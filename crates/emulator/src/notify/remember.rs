@@ -10,6 +10,7 @@ use crate::{
     directory::User,
     mailbox::item::Item,
     switches::{Casing, PathForm},
+    team,
     truth::Happened,
     world::World,
 };
@@ -43,9 +44,14 @@ pub(super) fn remember(
             let channel = found.and_then(|tenant| tenant.teams.channel(team, id));
             (channel.map(|channel| channel.entity.clone()), None)
         }
-        Changed::Group { id, .. } | Changed::Team { id, .. } => {
+        Changed::Group { id, .. } => {
             let group = found.and_then(|tenant| tenant.groups.get(id));
             (group.map(|group| group.entity.clone()), None)
+        }
+        Changed::Team { id, .. } => {
+            let group = found.and_then(|tenant| tenant.groups.get(id));
+            let team = group.map(|group| team::shown(&group).to_string().into());
+            (team, None)
         }
         Changed::User(_, user) => {
             let there = found.and_then(|tenant| tenant.user(&user.id.to_string()));

@@ -122,6 +122,18 @@ impl Teams {
     }
 }
 
+/// The JSON of a team, of which most is that of its group.
+pub(crate) fn shown(group: &Item) -> Value {
+    let member = |name: &str| group.fields.get(name).cloned().unwrap_or_default();
+    json!({
+        "description": member("description"),
+        "displayName": member("displayName"),
+        "id": member("id"),
+        "isArchived": false,
+        "visibility": member("visibility"),
+    })
+}
+
 fn channel(
     team: Uuid,
     name: &str,

@@ -322,6 +322,12 @@ async fn reads_of_items_fail_or_lag_as_told_and_nothing_else_does() {
         changed["@odata.etag"]
     );
 
+    let user = format!("users/{}", graph.user(0, 0));
+    fault(&graph, json!({"kind": "not_found", "count": 1})).await;
+    let missing = graph.get(&user).await;
+    assert_eq!(missing.json()["error"]["code"], "Request_ResourceNotFound");
+    assert_eq!(graph.get(&user).await.status, StatusCode::OK);
+
     fault(&graph, json!({"kind": "lag", "count": 1, "ms": 5_000})).await;
     let bearer = "Bearer x";
     let headers = [("authorization", bearer)];

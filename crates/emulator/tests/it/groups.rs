@@ -218,3 +218,28 @@ async fn one_can_subscribe_only_to_groups_that_exist() {
     assert_eq!(refused.status, StatusCode::NOT_FOUND, "{}", refused.text());
     graph.stop().await;
 }
+
+#[tokio::test]
+async fn who_leaves_during_a_round_is_told_to_have_left() {
+    let graph = Graph::start().await;
+    let (group, _) = new_group(&graph, "Bakers");
+    let ada = graph.user(0, 0).parse().unwrap();
+    graph.emulator.set_member(group, ada, true).unwrap();
+    new_group(&graph, "Cooks");
+    graph.emulator.set_switches(Switches {
+        delta_page: 1,
+        ..Switches::default()
+    });
+    let first = graph.get("groups/delta").await.json();
+    let joined = &first["value"][0]["members@delta"][0];
+    assert_eq!(joined["id"], ada.to_string());
+    graph.emulator.set_member(group, ada, false).unwrap();
+    let rest = graph
+        .round(first["@odata.nextLink"].as_str().unwrap())
+        .await;
+    assert_eq!(rest.all("displayName"), ["Cooks", "Bakers"]);
+    let left = &rest.told[1]["members@delta"][0];
+    assert_eq!(left["id"], ada.to_string());
+    assert_eq!(reason(left), Some("deleted"));
+    graph.stop().await;
+}

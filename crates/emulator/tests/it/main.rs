@@ -17,6 +17,7 @@ mod delta_faults;
 mod drives;
 mod faults;
 mod folders;
+mod follow;
 mod groups;
 mod handshake;
 mod lifecycle;
