@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 use tidings_domain::config::{LogConfig, LogFormat};
-use tidings_emulator::{Authority, Emulator as World, Options, TenantInfo};
+use tidings_emulator::{Authority, Emulator as World, Options, Scenario, TenantInfo};
 use tokio::net::TcpListener;
 
 use crate::{
@@ -46,6 +46,9 @@ pub struct Emulator {
     /// Decides tenants, users, credentials and faults by chance: the same for the same number
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+    /// Play a scenario from a JSON file: many changes in the mailboxes of tenants of its own, over time, as its seed decides
+    #[arg(long, value_name = "FILE")]
+    pub scenario: Option<PathBuf>,
     /// What is logged: error, warn, info, debug, trace
     #[arg(long, value_name = "LEVEL", default_value = "warn")]
     pub log_level: String,
@@ -84,6 +87,11 @@ impl Emulator {
         let emulator = World::new(options).map_err(|error| {
             Failure::new(Exit::Failed, format!("cannot start the emulator: {error}"))
         })?;
+        if let Some(scenario) = self.read_scenario()? {
+            emulator.play(&scenario).map_err(|error| {
+                Failure::new(Exit::Failed, format!("cannot play the scenario: {error}"))
+            })?;
+        }
         let authority = self.authority()?;
         // The file lives as long as the emulator.
         let ca_file = authority.as_ref().map(write_ca).transpose()?;
@@ -122,6 +130,23 @@ impl Emulator {
             })
         };
         self.trust.iter().map(read).collect()
+    }
+
+    fn read_scenario(&self) -> Result<Option<Scenario>, Failure> {
+        let Some(path) = &self.scenario else {
+            return Ok(None);
+        };
+        let refused = |error: &dyn std::fmt::Display| {
+            Failure::new(
+                Exit::Usage,
+                format!("cannot read the scenario {}: {error}", path.display()),
+            )
+            .hint(r#"{"tenants": 2, "mailboxes": 10, "daily": {"events": {"create": 24}}} is one"#)
+        };
+        let text = fs::read(path).map_err(|error| refused(&error))?;
+        serde_json::from_slice(&text)
+            .map(Some)
+            .map_err(|error| refused(&error))
     }
 
     fn authority(&self) -> Result<Option<Authority>, Failure> {

@@ -119,6 +119,33 @@ async fn an_emulator_tells_two_tenants_with_one_app() {
 }
 
 #[tokio::test]
+async fn an_emulator_plays_a_scenario_in_tenants_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("scenario.json");
+    let scenario = r#"{"tenants": 2, "mailboxes": 3, "daily": {"events": {"create": 24}}}"#;
+    std::fs::write(&file, scenario).unwrap();
+    let path = file.to_str().unwrap();
+    let words = [
+        "emulator",
+        "--listen",
+        "127.0.0.1:0",
+        "--json",
+        "--scenario",
+    ];
+    let words: Vec<&str> = words.into_iter().chain([path]).collect();
+    let emulator = Serving::start(folder.path(), &words).await;
+    let others = emulator.first["other_tenants"].as_array().unwrap();
+    assert_eq!(others.len(), 3);
+    assert_eq!(others[2]["users"].as_array().unwrap().len(), 3);
+    assert_eq!(emulator.terminate().await, Some(0));
+
+    std::fs::write(&file, r#"{"tenants": "many"}"#).unwrap();
+    let ran = finish(tidings(folder.path(), &words, &[])).await;
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.error()["message"].to_string().contains(path));
+}
+
+#[tokio::test]
 async fn an_emulator_over_tls_tells_its_authority() {
     let folder = tempfile::tempdir().unwrap();
     let words = ["emulator", "--listen", "127.0.0.1:0", "--json", "--tls"];
