@@ -123,7 +123,7 @@ async fn an_emulator_plays_a_scenario_in_tenants_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("scenario.json");
     let scenario = r#"{"tenants": 2, "mailboxes": 3, "daily": {"events": {"create": 24}}}"#;
-    std::fs::write(&file, scenario).unwrap();
+    fs::write(&file, scenario).unwrap();
     let path = file.to_str().unwrap();
     let words = [
         "emulator",
@@ -139,7 +139,7 @@ async fn an_emulator_plays_a_scenario_in_tenants_of_its_own() {
     assert_eq!(others[2]["users"].as_array().unwrap().len(), 3);
     assert_eq!(emulator.terminate().await, Some(0));
 
-    std::fs::write(&file, r#"{"tenants": "many"}"#).unwrap();
+    fs::write(&file, r#"{"tenants": "many"}"#).unwrap();
     let ran = finish(tidings(folder.path(), &words, &[])).await;
     assert_eq!(ran.code, 2, "{ran:?}");
     assert!(ran.error()["message"].to_string().contains(path));

@@ -3,9 +3,13 @@
 //! | module | holds |
 //! | --- | --- |
 //! | `plan` | what happens next, and when |
-//! | `act` | how it is done to mailboxes and directories |
+//! | `act` | to which thing |
+//! | `deed` | how it is done to each kind of thing |
+//! | `members` | what new and changed things hold |
 
 mod act;
+mod deed;
+mod members;
 mod plan;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -43,10 +47,16 @@ pub struct Scenario {
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
+    /// Channels of a team that is made beside each mailbox, with its group.
+    Channels,
     /// Contacts of a user.
     Contacts,
+    /// Files in the drive of a user.
+    DriveItems,
     /// Events of a user.
     Events,
+    /// Groups; those that go are purged where they could be restored.
+    Groups,
     /// Messages of a user.
     Messages,
     /// Users: those with the mailboxes are only updated; others come and go.
@@ -61,7 +71,8 @@ pub enum Action {
     Create,
     /// Something goes.
     Delete,
-    /// A message goes to another folder, where it has another id. Of other kinds, it updates.
+    /// A message goes to another folder, where it has another id; a file goes to another folder; a user comes into a group or goes.
+    /// Of other kinds, something changes.
     Move,
     /// Something changes.
     Update,
@@ -127,8 +138,11 @@ impl Default for Scenario {
             mailboxes: 40,
             initial: 3,
             daily: BTreeMap::from([
+                (Kind::Channels, rates(0.05, 0.1, 0.02, 0.0)),
                 (Kind::Contacts, rates(0.2, 0.2, 0.1, 0.0)),
+                (Kind::DriveItems, rates(0.5, 0.5, 0.2, 0.2)),
                 (Kind::Events, rates(1.0, 1.5, 0.5, 0.0)),
+                (Kind::Groups, rates(0.05, 0.1, 0.02, 0.1)),
                 (Kind::Messages, rates(4.0, 3.0, 1.0, 0.5)),
                 (Kind::Users, rates(0.05, 0.2, 0.05, 0.0)),
             ]),

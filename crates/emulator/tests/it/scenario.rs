@@ -5,30 +5,50 @@ use std::{collections::BTreeMap, time::Duration};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tidings_emulator::{
-    Difference, Run, Scenario, Told, differences,
+    Difference, Fact, Run, Scenario, Told, differences,
     scenario::{Action, Kind, Rates, Step},
     switches::Casing,
 };
 
 use crate::kit::{Graph, Receiver, START};
 
-fn small(seed: u64) -> Scenario {
+const ALL: [Kind; 7] = [
+    Kind::Channels,
+    Kind::Contacts,
+    Kind::DriveItems,
+    Kind::Events,
+    Kind::Groups,
+    Kind::Messages,
+    Kind::Users,
+];
+
+/// Kinds whose notifications say what changed, so that it can be read.
+const NAMED: [Kind; 5] = [
+    Kind::Contacts,
+    Kind::Events,
+    Kind::Groups,
+    Kind::Messages,
+    Kind::Users,
+];
+
+fn small(seed: u64, kinds: &[Kind]) -> Scenario {
     Scenario {
         seed,
         tenants: 1,
         mailboxes: 2,
         initial: 2,
-        daily: BTreeMap::from(
-            [Kind::Contacts, Kind::Events, Kind::Messages, Kind::Users].map(|kind| {
+        daily: kinds
+            .iter()
+            .map(|kind| {
                 let rates = Rates {
                     create: 3.0,
                     delete: 2.0,
                     r#move: 2.0,
                     update: 4.0,
                 };
-                (kind, rates)
-            }),
-        ),
+                (*kind, rates)
+            })
+            .collect(),
     }
 }
 
@@ -47,10 +67,12 @@ async fn subscribe(graph: &Graph, receiver: &Receiver) {
             graph.subscribe_in(0, &resource, &receiver.url).await;
         }
     }
-    let mut body = crate::kit::subscription("users", &receiver.url);
-    body["changeType"] = "updated,deleted".into();
-    let made = graph.post("subscriptions", body).await;
-    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text());
+    for what in ["groups", "users"] {
+        let mut body = crate::kit::subscription(what, &receiver.url);
+        body["changeType"] = "updated,deleted".into();
+        let made = graph.post("subscriptions", body).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{}", made.text());
+    }
     receiver.forget();
 }
 
@@ -73,8 +95,9 @@ async fn hear(graph: &Graph, items: &[Value], told: &mut BTreeMap<String, Told>)
 async fn a_seed_decides_what_happens_to_whom_and_when() {
     let steps = async |seed| {
         let graph = Graph::start().await;
-        let mut run = graph.emulator.begin(&small(seed)).unwrap();
-        let steps: Vec<_> = (0..200)
+        let mut run = graph.emulator.begin(&small(seed, &ALL)).unwrap();
+        graph.emulator.keep_truth();
+        let steps: Vec<_> = (0..300)
             .map(|_| {
                 let step = step(&graph, &mut run);
                 assert_eq!(step.due, graph.emulator_now());
@@ -82,15 +105,24 @@ async fn a_seed_decides_what_happens_to_whom_and_when() {
             })
             .collect();
         let tenants = run.tenants().to_vec();
+        let truth = graph.emulator.truth();
         graph.stop().await;
-        (tenants, steps)
+        (tenants, steps, truth)
     };
-    let (tenants, first) = steps(3).await;
-    assert_eq!((tenants.clone(), first.clone()), steps(3).await);
+    let (tenants, first, truth) = steps(3).await;
+    // Even the ids are the same where nothing else draws on the emulator's randomness.
+    let again = (tenants.clone(), first.clone(), truth.clone());
+    assert_eq!(again, steps(3).await);
     assert_ne!(first, steps(4).await.1);
+    for kind in [
+        "channels", "contacts", "drives", "events", "groups", "messages", "users",
+    ] {
+        let of_kind = |fact: &&Fact| fact.path.contains(&format!("{kind}/"));
+        assert!(truth.iter().filter(of_kind).count() > 1, "{kind}");
+    }
     assert_eq!(tenants.len(), 1);
     assert_eq!(tenants[0].users.len(), 2);
-    for kind in [Kind::Contacts, Kind::Events, Kind::Messages, Kind::Users] {
+    for kind in ALL {
         for action in [Action::Create, Action::Delete, Action::Update] {
             assert!(
                 first.iter().any(|&(_, _, k, a)| (k, a) == (kind, action)),
@@ -98,14 +130,21 @@ async fn a_seed_decides_what_happens_to_whom_and_when() {
             );
         }
     }
-    assert!(first.iter().any(|(.., action)| *action == Action::Move));
+    for kind in [Kind::DriveItems, Kind::Groups, Kind::Messages] {
+        assert!(
+            first
+                .iter()
+                .any(|&(_, _, k, a)| (k, a) == (kind, Action::Move)),
+            "{kind:?}"
+        );
+    }
 }
 
 #[tokio::test]
 async fn who_hears_of_every_change_and_reads_it_knows_the_truth() {
     let mut graph = Graph::with(|options| options.switches.casing = Casing::Lower).await;
     let receiver = Receiver::start().await;
-    let mut run = graph.emulator.begin(&small(5)).unwrap();
+    let mut run = graph.emulator.begin(&small(5, &NAMED)).unwrap();
     graph.tenants = run.tenants().to_vec();
     subscribe(&graph, &receiver).await;
     graph.emulator.keep_truth();
@@ -138,7 +177,7 @@ async fn who_hears_of_every_change_and_reads_it_knows_the_truth() {
 async fn who_misses_changes_differs_from_the_truth() {
     let mut graph = Graph::with(|options| options.switches.casing = Casing::Lower).await;
     let receiver = Receiver::start().await;
-    let mut run = graph.emulator.begin(&small(6)).unwrap();
+    let mut run = graph.emulator.begin(&small(6, &NAMED)).unwrap();
     graph.tenants = run.tenants().to_vec();
     subscribe(&graph, &receiver).await;
     graph.emulator.keep_truth();
@@ -236,7 +275,7 @@ async fn a_scenario_can_be_driven_over_http() {
 async fn a_scenario_that_is_played_goes_with_the_clock() {
     let graph = Graph::start().await;
     graph.emulator.keep_truth();
-    let tenants = graph.emulator.play(&small(2)).unwrap();
+    let tenants = graph.emulator.play(&small(2, &NAMED)).unwrap();
     assert_eq!(tenants.len(), 1);
     let changes = || -> usize {
         let facts = graph.emulator.truth();
