@@ -228,6 +228,7 @@ fn switches(dice: &Dice) -> Switches {
     Switches {
         delta_early_removals: dice.roll(2) == 0,
         delta_lag_seconds: u64::try_from(dice.roll(2) * 20).unwrap(),
+        delta_outside_window: dice.roll(2) == 0,
         delta_page: dice.roll(4),
         delta_sparse: dice.roll(2) == 0,
         ..Switches::default()
@@ -256,23 +257,28 @@ async fn who_follows_knows_in_the_end_what_is_true() {
         .map(Follower::new);
         for _ in 0..15 {
             graph.emulator.set_switches(switches(&dice));
-            for _ in 0..8 {
+            for _ in 0..5 {
                 change(&graph, &dice);
             }
             graph
                 .clock
                 .advance(Duration::from_secs(u64::try_from(dice.roll(30)).unwrap()));
-            let place = dice.roll(followers.len());
             if dice.roll(2) == 0 {
                 graph.emulator.add_fault(fault(&dice));
             }
-            let follower = &mut followers[place];
-            follower
-                .follow(&graph, &dice, || change(&graph, &dice))
-                .await;
+            for follower in &mut followers {
+                if dice.roll(2) == 0 {
+                    follower
+                        .follow(&graph, &dice, || change(&graph, &dice))
+                        .await;
+                }
+            }
         }
         graph.emulator.clear_faults();
-        graph.emulator.set_switches(Switches::default());
+        graph.emulator.set_switches(Switches {
+            delta_outside_window: false,
+            ..Switches::default()
+        });
         graph.clock.advance(Duration::from_mins(1));
         for follower in &mut followers {
             follower.follow(&graph, &dice, || {}).await;
