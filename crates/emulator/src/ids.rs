@@ -21,6 +21,33 @@ pub(crate) fn outlook(entropy: &dyn Entropy) -> String {
     URL_SAFE.encode(bytes)
 }
 
+/// How many characters after its prefix the id of an Outlook item keeps for as long as the item lives.
+const STABLE: usize = 64;
+
+/// What begins an immutable id, in the place of `AAMk`.
+const IMMUTABLE: &str = "AAkALgAA";
+
+/// The id of an Outlook item after a move.
+pub(crate) fn moved(id: &str, entropy: &dyn Entropy) -> String {
+    let kept = 4 + STABLE;
+    format!("{}{}", &id[..kept], &outlook(entropy)[kept..])
+}
+
+/// The immutable id of an Outlook item with this id; `None` if it is no such id, or immutable already.
+pub(crate) fn immutable(id: &str) -> Option<String> {
+    Some(format!("{IMMUTABLE}{}", kept(id)?))
+}
+
+/// What an immutable id has in common with all others that the item has had; `None` if it is none.
+pub(crate) fn kept_of_immutable(id: &str) -> Option<&str> {
+    id.strip_prefix(IMMUTABLE)
+}
+
+/// What the id of an Outlook item has in common with all others that it has had; `None` if it is none.
+pub(crate) fn kept(id: &str) -> Option<&str> {
+    id.strip_prefix("AAMk")?.get(..STABLE)
+}
+
 /// The id of a user's drive: `b!` and URL-safe base64, the same each time.
 pub(crate) fn drive(owner: Uuid) -> String {
     let mut bytes = [0_u8; 48];
@@ -72,5 +99,19 @@ mod tests {
         assert!(id.starts_with("AAMk") && id.ends_with('='), "{id}");
         assert_ne!(id, outlook(&entropy));
         assert!(change_key(&entropy).starts_with("CQAAABYA"));
+    }
+
+    #[test]
+    fn a_move_changes_the_id_and_not_the_immutable_one() {
+        let entropy = SeededEntropy::new(3);
+        let id = outlook(&entropy);
+        let after = moved(&id, &entropy);
+        assert_ne!(id, after);
+        assert_eq!(id.len(), after.len());
+        let immutable_id = immutable(&id).unwrap();
+        assert_eq!(immutable(&after), Some(immutable_id.clone()));
+        assert_eq!(kept_of_immutable(&immutable_id), kept(&id));
+        assert_eq!(immutable(&immutable_id), None);
+        assert_ne!(immutable(&outlook(&entropy)), Some(immutable_id));
     }
 }

@@ -62,6 +62,8 @@ pub struct Switches {
     pub delta_outside_window: bool,
     /// How long links of delta queries on the directory live, in seconds: 7 days.
     pub delta_directory_seconds: u64,
+    /// Whether the truth that is kept calls Outlook items by their immutable ids.
+    pub truth_immutable_ids: bool,
     /// How many subscriptions one page of `GET /subscriptions` holds.
     pub subscription_page: usize,
     /// How long access tokens live, in seconds.
@@ -94,6 +96,7 @@ impl Default for Switches {
             delta_early_removals: false,
             delta_outside_window: true,
             delta_directory_seconds: 604_800,
+            truth_immutable_ids: false,
             subscription_page: 100,
             token_seconds: 3_599,
         }

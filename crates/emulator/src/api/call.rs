@@ -164,11 +164,7 @@ impl Call<'_> {
 
     /// The value of a preference, such as `odata.maxpagesize`.
     pub(super) fn preference(&self, name: &str) -> Option<&str> {
-        self.prefer
-            .split([',', ';'])
-            .filter_map(|one| one.split_once('='))
-            .find(|(other, _)| other.trim() == name)
-            .map(|(_, value)| value.trim().trim_matches('"'))
+        preference(&self.prefer, name)
     }
 
     /// A query parameter; names know no case, and `$` may be left out.
@@ -225,6 +221,19 @@ impl Call<'_> {
             .user(name)
             .ok_or_else(|| GraphError::user_not_found(name))
     }
+}
+
+/// Whether a client wants the ids of Outlook items that stay.
+pub(super) fn prefers_immutable_ids(headers: &HeaderMap) -> bool {
+    preference(&prefer(headers), "idtype") == Some("immutableid")
+}
+
+fn preference<'a>(prefer: &'a str, name: &str) -> Option<&'a str> {
+    prefer
+        .split([',', ';'])
+        .filter_map(|one| one.split_once('='))
+        .find(|(other, _)| other.trim() == name)
+        .map(|(_, value)| value.trim().trim_matches('"'))
 }
 
 /// All that a client would like, in lower case.

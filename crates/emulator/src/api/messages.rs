@@ -118,8 +118,7 @@ pub(super) fn moves(call: &Call<'_>, user: &str, id: &str) -> Answer {
         .mailbox
         .move_message(id, &folder, &stamp)
         .ok_or_else(GraphError::item_not_found)?;
-    raise(call, &user, &old, ChangeType::Deleted);
-    raise(call, &user, &new, ChangeType::Created);
+    notify::moved(call.world, call.caller.tenant.id, &user, &old, &new);
     Ok(answer::json(StatusCode::CREATED, new.entity.clone()))
 }
 

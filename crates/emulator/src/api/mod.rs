@@ -26,6 +26,7 @@ mod events;
 mod failure;
 mod folders;
 mod groups;
+mod immutable;
 mod messages;
 mod page;
 mod read;
@@ -99,6 +100,7 @@ async fn single(world: &Arc<World>, incoming: Incoming) -> Response<Full<Bytes>>
     let (version, path) = incoming.target();
     let route = Route::parse(path);
     let count_name = route.count_name(&incoming.method);
+    let shows_items = route.shows_mailbox_items();
     let caller = Caller::read(world, &incoming.headers, trace.now);
     let passage = caller.as_ref().ok().map(|caller| {
         let ask = Ask {
@@ -118,6 +120,9 @@ async fn single(world: &Arc<World>, incoming: Incoming) -> Response<Full<Bytes>>
         },
     };
     let mut response = result.unwrap_or_else(|error| error.into_response(&trace));
+    if shows_items && call::prefers_immutable_ids(&incoming.headers) {
+        response = immutable::translate(response).await;
+    }
     if let Some(passage) = &passage {
         passage.tell(response.headers_mut());
     }

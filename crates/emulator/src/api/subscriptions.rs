@@ -35,7 +35,13 @@ pub(super) async fn collection(call: &Call<'_>, method: &Method) -> Answer {
             ))
         }
         Method::POST => {
-            let made = create::create(call.world, &call.caller, &call.body, call.trace.request_id);
+            let made = create::create(
+                call.world,
+                &call.caller,
+                &call.body,
+                call.preference("idtype") == Some("immutableid"),
+                call.trace.request_id,
+            );
             let subscription = made.await?;
             challenge::watch(call.world, &subscription);
             Ok(answer::json(

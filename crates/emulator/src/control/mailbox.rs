@@ -135,9 +135,7 @@ pub(crate) fn move_message(
         .mailbox
         .move_message(id, &folder.id, &stamp)
         .ok_or(ControlError::NotFound("item"))?;
-    let kind = MailboxItem::Message;
-    raise(world, tenant, &user, kind, &old, ChangeType::Deleted);
-    raise(world, tenant, &user, kind, &new, ChangeType::Created);
+    notify::moved(world, tenant, &user, &old, &new);
     Ok(new)
 }
 

@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::item::Item;
-use crate::delta::{Journal, Moment, Removal};
+use crate::{
+    delta::{Journal, Moment, Removal},
+    ids,
+};
 
 /// The items of one kind in one mailbox, behind a lock of their own.
 #[derive(Debug, Default)]
@@ -20,13 +23,17 @@ pub(crate) struct Items {
 struct Shelf {
     by_id: HashMap<Arc<str>, (u64, Arc<Item>)>,
     by_age: BTreeMap<u64, Arc<Item>>,
+    /// The ids of those that have an immutable one too, by what both have in common.
+    by_kept: HashMap<Box<str>, Arc<str>>,
     next: u64,
 }
 
 impl Items {
-    /// The item with this id. Ids know case.
+    /// The item with this id, or this immutable id. Ids know case.
     pub(crate) fn get(&self, id: &str) -> Option<Arc<Item>> {
-        self.read().by_id.get(id).map(|(_, item)| Arc::clone(item))
+        let shelf = self.read();
+        let id = shelf.resolve(id)?;
+        shelf.by_id.get(id).map(|(_, item)| Arc::clone(item))
     }
 
     /// Puts a new item in.
@@ -40,6 +47,9 @@ impl Items {
         shelf
             .by_id
             .insert(Arc::clone(&item.id), (age, Arc::clone(&item)));
+        if let Some(kept) = ids::kept(&item.id) {
+            shelf.by_kept.insert(kept.into(), Arc::clone(&item.id));
+        }
         item
     }
 
@@ -51,7 +61,8 @@ impl Items {
         change: impl FnOnce(&Item) -> Result<Item, E>,
     ) -> Result<Option<Arc<Item>>, E> {
         let mut shelf = self.write();
-        let Some((age, current)) = shelf.by_id.get(id) else {
+        let found = shelf.resolve(id).and_then(|id| shelf.by_id.get(id));
+        let Some((age, current)) = found else {
             return Ok(None);
         };
         let age = *age;
@@ -67,8 +78,12 @@ impl Items {
     /// Takes the item with this id out.
     pub(crate) fn remove(&self, id: &str, moment: Moment) -> Option<Arc<Item>> {
         let mut shelf = self.write();
-        let (age, item) = shelf.by_id.remove(id)?;
+        let id: Arc<str> = shelf.resolve(id)?.into();
+        let (age, item) = shelf.by_id.remove(&id)?;
         shelf.by_age.remove(&age);
+        if let Some(kept) = ids::kept(&id) {
+            shelf.by_kept.remove(kept);
+        }
         self.journal.record(&item, Some(Removal::Deleted), moment);
         Some(item)
     }
@@ -107,6 +122,16 @@ impl Items {
 
     fn write(&self) -> RwLockWriteGuard<'_, Shelf> {
         self.shelf.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shelf {
+    /// The id that items are kept by.
+    fn resolve<'a>(&'a self, id: &'a str) -> Option<&'a str> {
+        match ids::kept_of_immutable(id) {
+            Some(kept) => self.by_kept.get(kept).map(|id| &**id),
+            None => Some(id),
+        }
     }
 }
 

@@ -35,10 +35,13 @@ pub(super) fn update(
     finish(fields, &current.place.folder, stamp, Some(current))
 }
 
-/// The same message in another folder: with another id, as Outlook does unless asked for immutable ids.
+/// The same message in another folder: with another id. Only the immutable one stays.
 pub(super) fn moved(current: &Item, folder: &Arc<str>, stamp: &Stamp<'_>) -> Item {
     let mut fields = current.fields.clone();
-    fields.insert("id".into(), crate::ids::outlook(stamp.entropy).into());
+    fields.insert(
+        "id".into(),
+        crate::ids::moved(&current.id, stamp.entropy).into(),
+    );
     complete(fields, folder, stamp, None)
 }
 

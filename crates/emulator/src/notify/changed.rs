@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::{directory::User, mailbox::item::Item, subscription::Watch};
+use crate::{directory::User, ids, mailbox::item::Item, subscription::Watch};
 
 /// What changed.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +84,16 @@ impl Changed<'_> {
     pub(super) fn folder(self) -> Option<Arc<str>> {
         match self {
             Self::Contact(_, item) | Self::Message(_, item) => Some(Arc::clone(&item.place.folder)),
+            _ => None,
+        }
+    }
+
+    /// Its id and its immutable one, where it has both.
+    pub(super) fn ids(self) -> Option<(Arc<str>, String)> {
+        match self {
+            Self::Contact(_, item) | Self::Event(_, item) | Self::Message(_, item) => {
+                Some((Arc::clone(&item.id), ids::immutable(&item.id)?))
+            }
             _ => None,
         }
     }

@@ -24,7 +24,17 @@ pub(super) fn change(
     change: ChangeType,
 ) -> String {
     let switches = world.switches();
-    let path = path(what, &subscription.resource, tenant, &switches);
+    let mut path = path(what, &subscription.resource, tenant, &switches);
+    let mut name = what.name();
+    if subscription.immutable
+        && let Some((id, immutable)) = what.ids()
+    {
+        path = path.replace(&*id, &immutable);
+        name = name.map(|name| Name {
+            id: immutable,
+            ..name
+        });
+    }
     let mut item = envelope(world, subscription, tenant, &switches);
     let change = if switches.unknown_change_type {
         "unknownFutureValue"
@@ -36,7 +46,7 @@ pub(super) fn change(
     let data = if switches.null_resource_data {
         Value::Null
     } else {
-        resource_data(what, path, tenant, &switches)
+        resource_data(what, name, path, tenant, &switches)
     };
     item.insert("resourceData".into(), data);
     Value::Object(item).to_string()
@@ -82,9 +92,15 @@ fn envelope(
     item
 }
 
-fn resource_data(what: Changed<'_>, path: String, tenant: Uuid, switches: &Switches) -> Value {
+fn resource_data(
+    what: Changed<'_>,
+    name: Option<Name>,
+    path: String,
+    tenant: Uuid,
+    switches: &Switches,
+) -> Value {
     // Who hears of a drive has to ask what changed in it.
-    let Some(Name { kind, id, etag }) = what.name() else {
+    let Some(Name { kind, id, etag }) = name else {
         return Value::Null;
     };
     let mut data = Map::new();

@@ -31,7 +31,7 @@ use tidings_domain::resource::ChangeType;
 use url::Url;
 use uuid::Uuid;
 
-use crate::{subscription::Subscription, world::World};
+use crate::{directory::User, mailbox::item::Item, subscription::Subscription, world::World};
 use air::{Air, Flight};
 use challenge::Watched;
 pub(crate) use changed::Changed;
@@ -69,13 +69,36 @@ pub(crate) struct Outgoing {
 
 /// Raises the subscriptions that watch what changed.
 pub(crate) fn changed(world: &Arc<World>, tenant: Uuid, what: Changed<'_>, change: ChangeType) {
+    remember::remember(world, tenant, what, change);
+    raise(world, tenant, what, change, |_| true);
+}
+
+/// Says that a message lies in another folder: deleted here, created there, with another id. Who sees ids that stay and
+/// watches the whole mailbox hears of one message that is `updated`, which no page of Microsoft's says or denies.
+pub(crate) fn moved(world: &Arc<World>, tenant: Uuid, user: &User, old: &Item, new: &Item) {
+    let (old, new) = (Changed::Message(user, old), Changed::Message(user, new));
+    let stays =
+        |subscription: &Subscription| subscription.immutable && subscription.folder.is_none();
+    for (what, change) in [(old, ChangeType::Deleted), (new, ChangeType::Created)] {
+        remember::remember(world, tenant, what, change);
+        raise(world, tenant, what, change, |one| !stays(one));
+    }
+    raise(world, tenant, new, ChangeType::Updated, stays);
+}
+
+fn raise(
+    world: &Arc<World>,
+    tenant: Uuid,
+    what: Changed<'_>,
+    change: ChangeType,
+    wanted: impl Fn(&Subscription) -> bool,
+) {
     let now = world.clock.now();
-    remember::remember(world, tenant, what, change, now);
     let folder = what.folder();
     let raised = world.book.watching(&what.watches(), now);
     let items = raised
         .iter()
-        .filter(|subscription| subscription.change_types.contains(change))
+        .filter(|subscription| subscription.change_types.contains(change) && wanted(subscription))
         .filter(|subscription| subscription.folder.is_none() || subscription.folder == folder)
         // There is no encrypted content in the emulator, and a rich notification without it would be a lie.
         .filter(|subscription| !subscription.rich)

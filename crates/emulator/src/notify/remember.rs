@@ -16,16 +16,11 @@ use crate::{
 };
 
 /// Keeps a change, if truth is kept.
-pub(super) fn remember(
-    world: &World,
-    tenant: Uuid,
-    what: Changed<'_>,
-    change: ChangeType,
-    now: Timestamp,
-) {
+pub(super) fn remember(world: &World, tenant: Uuid, what: Changed<'_>, change: ChangeType) {
     if !world.truth.is_kept() {
         return;
     }
+    let now = world.clock.now();
     if let Changed::Drive(user, items) = what {
         for item in items {
             remember_drive_item(world, tenant, user, item, now);
@@ -64,7 +59,12 @@ pub(super) fn remember(
         path_form: PathForm::Segments,
         ..Switches::default()
     };
-    let path = item::path(what, "", tenant, &form);
+    let mut path = item::path(what, "", tenant, &form);
+    if world.switches().truth_immutable_ids
+        && let Some((id, immutable)) = what.ids()
+    {
+        path = path.replace(&*id, &immutable);
+    }
     let happened = Happened {
         tenant,
         // Teams has a form of its own.

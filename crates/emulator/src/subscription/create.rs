@@ -21,14 +21,18 @@ const EXTRA: [&str; 5] = [
 ];
 
 /// Makes a subscription. The call stays open while the URLs are validated: first the one for notifications, then the
-/// one for lifecycle notifications, even if it is the same.
+/// one for lifecycle notifications, even if it is the same. `immutable` says whether notifications are to have immutable ids.
 pub(crate) async fn create(
     world: &World,
     caller: &Caller,
     body: &[u8],
+    immutable: bool,
     request: uuid::Uuid,
 ) -> Result<Arc<Subscription>, GraphError> {
-    let candidate = read(world, caller, body)?;
+    let candidate = Subscription {
+        immutable,
+        ..read(world, caller, body)?
+    };
     let check = world.book.check(&candidate, world.clock.now());
     check.map_err(|error| refused(&error))?;
     handshake::validate(world, &candidate.notification_url.url, request).await?;
@@ -100,6 +104,7 @@ fn read(world: &World, caller: &Caller, body: &[u8]) -> Result<Subscription, Gra
         client_state: body.client_state()?,
         expires_at,
         rich,
+        immutable: false,
         extra,
         patched_at: None,
         reauthorized_at: None,

@@ -59,6 +59,8 @@ pub(crate) struct Subscription {
     pub(crate) expires_at: Timestamp,
     /// Whether notifications are to carry the item.
     pub(crate) rich: bool,
+    /// Whether notifications name Outlook items by their immutable ids.
+    pub(crate) immutable: bool,
     /// Other members that are only given back: certificate, TLS version, query options.
     pub(crate) extra: Map<String, Value>,
     /// When it was last renewed by PATCH.

@@ -20,6 +20,7 @@ mod folders;
 mod follow;
 mod groups;
 mod handshake;
+mod immutable;
 mod lifecycle;
 mod limits;
 mod mail;
