@@ -37,6 +37,9 @@ pub struct Switches {
     /// Before what `reauthorizationRequired` is sent for subscriptions that are made from now on. Off, so that a test hears
     /// only what it asks for; the control API sends one at any time.
     pub challenges: Challenges,
+    /// Whether faults that drop, double, delay or shuffle notifications hit lifecycle notifications, too. Off, so that a test that
+    /// drops notifications hears of it.
+    pub lifecycle_faults: bool,
     /// What becomes of notifications while a subscription is not authorized: its token has expired, or an administrator took
     /// access away. Never, since app-only subscriptions that are renewed but weekly live well in the field.
     pub pause: Pause,
@@ -85,6 +88,7 @@ impl Default for Switches {
             validate_at_renewal: false,
             missed_after_drop: true,
             challenges: Challenges::Off,
+            lifecycle_faults: false,
             pause: Pause::Never,
             pause_grace_seconds: 0,
             revocation_seconds: 0,

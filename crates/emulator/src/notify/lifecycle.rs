@@ -17,12 +17,16 @@ pub(crate) fn lifecycle(
     event: LifecycleEvent,
 ) -> Result<(), GraphError> {
     let outgoing = outgoing(world, subscription, event)?;
-    route::merge(world, outgoing);
+    if world.switches().lifecycle_faults {
+        route::take(world, vec![outgoing]);
+    } else {
+        route::merge(world, outgoing);
+    }
     Ok(())
 }
 
-/// Sends several at once: those to one URL share a POST, whatever their subscriptions and events. An error if one of the
-/// subscriptions has no lifecycle URL; then none is sent.
+/// Sends several at once: those to one URL share a POST, whatever their subscriptions and events; unless faults may hit them,
+/// which they do one by one. An error if one of the subscriptions has no lifecycle URL; then none is sent.
 pub(crate) fn lifecycles(
     world: &Arc<World>,
     all: &[(Arc<Subscription>, LifecycleEvent)],
@@ -35,8 +39,12 @@ pub(crate) fn lifecycles(
             None => by_url.push((item.url.clone(), vec![item])),
         }
     }
-    for (_, items) in &by_url {
-        send::start(world, items);
+    for (_, items) in by_url {
+        if world.switches().lifecycle_faults {
+            route::take(world, items);
+        } else {
+            send::start(world, &items);
+        }
     }
     Ok(())
 }

@@ -376,3 +376,40 @@ async fn only_outlook_hears_of_what_it_missed() {
     assert_eq!(graph.emulator.losses()[&Loss::Fault], 2);
     graph.stop().await;
 }
+
+#[tokio::test]
+async fn faults_hit_lifecycle_notifications_only_with_the_switch() {
+    for hit in [false, true] {
+        let graph = Graph::with(|options| options.switches.lifecycle_faults = hit).await;
+        let receiver = Receiver::start().await;
+        let resource = events_of(&graph, 0);
+        let id = subscribe(&graph, &resource, &receiver.url, &receiver.url).await;
+        receiver.forget();
+        for fault in [
+            json!({"kind": "drop", "count": 1}),
+            json!({"kind": "duplicate", "count": 1}),
+        ] {
+            graph.control(Method::POST, "faults", Some(fault)).await;
+        }
+        let both = [
+            (id, LifecycleEvent::Missed),
+            (id, LifecycleEvent::ReauthorizationRequired),
+        ];
+        graph.emulator.send_lifecycles(&both).unwrap();
+        graph.emulator.quiet().await;
+        let came: Vec<Value> = receiver
+            .items(2)
+            .await
+            .iter()
+            .map(|item| item["lifecycleEvent"].clone())
+            .collect();
+        let expected = if hit {
+            ["reauthorizationRequired"; 2]
+        } else {
+            ["missed", "reauthorizationRequired"]
+        };
+        assert_eq!(came, expected);
+        assert_eq!(graph.emulator.losses().len(), usize::from(hit));
+        graph.stop().await;
+    }
+}
