@@ -45,7 +45,7 @@ pub(super) fn options(url: &DatabaseUrl, node: &str) -> Result<PgConnectOptions,
             // looks up, and says so in a way that leaves no other choice.
             ("enable_seqscan", "off".to_owned()),
             // Left to itself PostgreSQL plans most of them anew each time, since with few members an array looks cheaper
-            // when its length is known; planning was a third of its time.
+            // when its length is known: 5 % of its CPU time by measurement.
             ("plan_cache_mode", "force_generic_plan".to_owned()),
             ("enable_mergejoin", "off".to_owned()),
             ("jit", "off".to_owned()),
