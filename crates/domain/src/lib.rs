@@ -13,6 +13,7 @@
 //! | [`timestamp`] | [`Timestamp`]: milliseconds since 1970, RFC 3339 outside |
 //! | [`environment`], [`integration`], [`connection`], [`subscription`] | what is configured |
 //! | [`notification`], [`event`], [`webhook`], [`delivery`], [`key`] | what flows |
+//! | [`reconcile`] | where comparing with Graph stands |
 //! | [`trigger`] | the one table of triggers |
 //! | [`retry`] | when a failed delivery is tried again |
 //! | [`config`] | the configuration file, its defaults and its overlays |
@@ -32,6 +33,7 @@ pub mod integration;
 pub mod key;
 pub mod notification;
 pub mod page;
+pub mod reconcile;
 pub mod resource;
 pub mod retry;
 pub mod secret;

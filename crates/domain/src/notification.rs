@@ -12,7 +12,7 @@ use crate::{
     resource::ChangeType,
 };
 
-/// One item of one POST from Graph, as it is kept.
+/// One item of one POST from Graph, or a change that reconciling found, as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notification {
     /// Its id: ours, since Graph's is optional.
@@ -21,7 +21,9 @@ pub struct Notification {
     pub environment: EnvironmentId,
     /// Whose notification URL it came to.
     pub integration: IntegrationId,
-    /// When its POST had been read.
+    /// Who told of it.
+    pub origin: Origin,
+    /// When its POST had been read, or when it was found.
     pub received_at: Timestamp,
     /// What was made of it.
     pub verdict: Verdict,
@@ -127,6 +129,15 @@ impl Verdict {
                 | Self::WrongTenant
         )
     }
+}
+
+words! {
+    /// Who told of a change.
+    Origin, UnknownOrigin, "origin":
+    /// Graph, by a notification.
+    Notification = "notification";
+    /// Nobody: it was found by comparing.
+    Reconcile = "reconcile";
 }
 
 words! {

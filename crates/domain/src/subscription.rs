@@ -45,6 +45,21 @@ pub struct Subscription {
     pub created_at: Timestamp,
     /// When Graph last extended it.
     pub renewed_at: Option<Timestamp>,
+    /// What Graph's lifecycle notifications said of it and has not been seen to.
+    pub lifecycle: Option<Lifecycle>,
+}
+
+/// What Graph's lifecycle notifications said of a subscription and has not been seen to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lifecycle {
+    /// Some notifications were not delivered.
+    pub missed: bool,
+    /// It, its token or its permission is about to end.
+    pub reauthorize: bool,
+    /// Graph has removed it.
+    pub removed: bool,
+    /// How many of them there were: whoever sees to it says up to which.
+    pub count: u64,
 }
 
 macro_rules! states {

@@ -8,7 +8,8 @@ use tidings_domain::{
     ids::{
         ConnectionId, DeliveryId, EnvironmentId, EventId, IntegrationId, SubscriptionId, WebhookId,
     },
-    notification::{Notification, Verdict},
+    notification::{LifecycleEvent, Notification, Verdict},
+    reconcile::{Reconcile, ReconcileReason, ReconcileScope},
     shard::Shard,
     subscription::Subscription,
     trigger::Trigger,
@@ -69,6 +70,144 @@ pub struct DueSubscription {
     pub subscription: Subscription,
     /// Whose work it is, and under which lease it was read.
     pub lease: Lease,
+}
+
+/// What a notification leads to.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Its events.
+    pub events: Vec<NewEvent>,
+    /// What the app then knows of the item.
+    pub told: Option<Told>,
+    /// What is to be seen to at its subscription.
+    pub lifecycle: Option<LifecycleNote>,
+    /// A subscription that is to be reconciled.
+    pub reconcile: Option<(SubscriptionId, AskReconcile)>,
+}
+
+impl From<Vec<NewEvent>> for Outcome {
+    fn from(events: Vec<NewEvent>) -> Self {
+        Self {
+            events,
+            ..Self::default()
+        }
+    }
+}
+
+/// What the app has been told of an item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// By which subscription.
+    pub subscription: SubscriptionId,
+    /// Graph's id of the item.
+    pub item: String,
+    /// That it exists, in which version if that can be said; `None`: that it does not.
+    pub present: Option<Option<Version>>,
+}
+
+/// What tells the versions of an item apart: a hash of its etag or content.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Version(pub [u8; 16]);
+
+/// What a lifecycle notification says, to be seen to by the subscribe loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LifecycleNote {
+    /// Of which subscription.
+    pub subscription: SubscriptionId,
+    /// What.
+    pub event: LifecycleEvent,
+    /// When to see to it, unless the subscription is due before.
+    pub due_at: Timestamp,
+}
+
+/// A wish that a subscription be reconciled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AskReconcile {
+    /// Why.
+    pub reason: ReconcileReason,
+    /// When it was asked for: a round that began before is no answer to it.
+    pub asked_at: Timestamp,
+    /// When to begin, unless it is due before.
+    pub due_at: Timestamp,
+    /// Whether the first round tells the app of what is there already. It has no effect after that.
+    pub deliver_existing: bool,
+}
+
+/// Which subscriptions are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubscriptionFilter {
+    /// All of them.
+    All,
+    /// Those of a connection.
+    Connection(ConnectionId),
+    /// Those of an environment.
+    Environment(EnvironmentId),
+    /// This one.
+    One(SubscriptionId),
+}
+
+/// A subscription to be reconciled now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueReconcile {
+    /// Where that stands.
+    pub reconcile: Reconcile,
+    /// Whose work it is, and under which lease it was read.
+    pub lease: Lease,
+}
+
+/// An item that a subscription watches, as far as it is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownItem {
+    /// Graph's id.
+    pub id: String,
+    /// In which scope it was seen last; empty where there is but one, or where no enumeration has seen it.
+    pub scope: String,
+    /// The number of the last enumeration that has shown it; 0 if none has.
+    pub enumeration: u64,
+    /// A hash of how an enumeration showed it last, where Graph tells no version there.
+    pub seen: Option<Version>,
+    /// Whether the app knows of it: it was told, or it was there before everything.
+    pub told: bool,
+    /// In which version the app knows it, if that can be said.
+    pub version: Option<Version>,
+}
+
+/// What one answer of an enumeration leads to.
+#[derive(Clone, Debug)]
+pub struct ReconcilePage {
+    /// Of which subscription.
+    pub subscription: SubscriptionId,
+    /// Changes that the app may not know of, to be fetched and told.
+    pub finds: Vec<NewNotification>,
+    /// Items as they were shown. Of those that the app knows, `told` and `version` stay as they are.
+    pub items: Vec<KnownItem>,
+    /// Items that exist no more and that the app never knew of.
+    pub forget: Vec<String>,
+    /// How far the enumeration is then.
+    pub scope: ReconcileScope,
+}
+
+/// What becomes of reconciling a subscription after a turn.
+#[derive(Clone, Debug)]
+pub struct ReconcileUpdate {
+    /// Of which subscription.
+    pub subscription: SubscriptionId,
+    /// When to go on. If somebody asked for another round after `answers`, it is due as was asked.
+    pub due_at: Timestamp,
+    /// Wishes up to this time are answered.
+    pub answers: Option<Timestamp>,
+    /// When the round under way began; `None` between rounds.
+    pub started_at: Option<Timestamp>,
+    /// When the last round ended that saw everything.
+    pub finished_at: Option<Timestamp>,
+    /// What the round found so far.
+    pub finds: u64,
+    /// Failed tries since the last that succeeded.
+    pub failures: u32,
+    /// What the last failure was.
+    pub last_error: Option<String>,
+    /// Scopes that exist no more.
+    pub gone_scopes: Vec<String>,
 }
 
 /// An event and the webhooks that are to get it.
@@ -168,6 +307,12 @@ pub struct SubscriptionUpdate {
     pub last_error: Option<String>,
     /// When Graph last extended it.
     pub renewed_at: Option<Timestamp>,
+    /// How many of its lifecycle notifications have been seen to. If there were more, it stays due.
+    pub attended: Option<u64>,
+    /// That it is to be reconciled. From the first time on it is known to be reconciled at all.
+    pub reconcile: Option<AskReconcile>,
+    /// Events to be told with the change.
+    pub events: Vec<NewEvent>,
 }
 
 /// A key to be kept: only its hash is stored.

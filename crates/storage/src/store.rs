@@ -20,6 +20,7 @@ use tidings_domain::{
     key::ApiKey,
     notification::{Notification, Verdict},
     page::{Listing, Page},
+    reconcile::{Reconcile, ReconcileScope},
     shard::Shard,
     subscription::Subscription,
     webhook::Webhook,
@@ -28,9 +29,10 @@ use tidings_domain::{
 use crate::{
     Holdings, Lease, Signal, StoreError,
     record::{
-        AttemptResult, DeliveryFilter, DueDelivery, DueSubscription, EventFilter, KeyedHash,
-        NewApiKey, NewEvent, NewNotification, NotificationFilter, QueuedNotification, Seq,
-        StoreHealth, SubscriptionUpdate, WebhookChange,
+        AskReconcile, AttemptResult, DeliveryFilter, DueDelivery, DueReconcile, DueSubscription,
+        EventFilter, KeyedHash, KnownItem, NewApiKey, NewNotification, NotificationFilter, Outcome,
+        QueuedNotification, ReconcilePage, ReconcileUpdate, Seq, StoreHealth, SubscriptionFilter,
+        SubscriptionUpdate, WebhookChange,
     },
 };
 
@@ -112,14 +114,15 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     ) -> Result<Vec<DueSubscription>, StoreError>;
     /// The earliest `due_at` of all subscriptions of held shards.
     async fn next_due_subscription(&self) -> Result<Option<Timestamp>, StoreError>;
-    /// Records what was done for a subscription: by the loop, under the lease it was read with, or because somebody
+    /// Records what was done for a subscription, and the events of that, in one transaction: by the loop, under the lease it was read with, or because somebody
     /// asked for it (`None`), which any node may record. `Missing` if the row is gone.
     async fn update_subscription(
         &self,
         update: SubscriptionUpdate,
         lease: Option<Lease>,
     ) -> Result<(), StoreError>;
-    /// Removes a subscription; `false` if there was none.
+    /// Removes a subscription with what is known of its items; `false` if there was none. Of many thousand items the
+    /// last go some seconds later.
     async fn delete_subscription(&self, id: SubscriptionId) -> Result<bool, StoreError>;
 
     // --- webhooks ---
@@ -212,14 +215,69 @@ pub trait Store: std::fmt::Debug + Send + Sync {
         settled: NewNotification,
     ) -> Result<Verdict, StoreError>;
     /// Takes a notification out of the queue and records what it led to, in one transaction: its events, and for each a
-    /// delivery to each webhook that still exists. Does nothing and answers `false` if it is no longer queued, so that
-    /// a repetition leads to nothing twice.
+    /// delivery to each webhook that still exists; what the app then knows; and what is to be seen to at a subscription,
+    /// if that still exists. Does nothing and answers `false` if it is no longer queued, so that a repetition leads to
+    /// nothing twice.
     async fn finish_notification(
         &self,
         seq: Seq,
         lease: Lease,
-        events: Vec<NewEvent>,
+        outcome: Outcome,
     ) -> Result<bool, StoreError>;
+
+    // --- reconcile ---
+
+    /// Subscriptions of held shards that are to be reconciled at `now`, the longest due first.
+    async fn due_reconciles(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<DueReconcile>, StoreError>;
+    /// The earliest time at which a subscription of a held shard is to be reconciled.
+    async fn next_due_reconcile(&self) -> Result<Option<Timestamp>, StoreError>;
+    /// Where reconciling a subscription stands; `None` if it is not reconciled.
+    async fn reconcile(&self, id: SubscriptionId) -> Result<Option<Reconcile>, StoreError>;
+    /// Has those of these subscriptions reconciled that are at all, and says how many.
+    async fn ask_reconcile(
+        &self,
+        which: SubscriptionFilter,
+        ask: AskReconcile,
+    ) -> Result<u64, StoreError>;
+    /// The scopes of a subscription that are known.
+    async fn reconcile_scopes(&self, id: SubscriptionId)
+    -> Result<Vec<ReconcileScope>, StoreError>;
+    /// What is known of these items.
+    async fn known_items(
+        &self,
+        id: SubscriptionId,
+        items: Vec<String>,
+    ) -> Result<Vec<KnownItem>, StoreError>;
+    /// Items of a scope that the enumeration of this number, or a later one, has not shown; in the order of their ids,
+    /// behind `after`.
+    async fn items_not_shown(
+        &self,
+        id: SubscriptionId,
+        scope: String,
+        enumeration: u64,
+        after: String,
+        limit: u32,
+    ) -> Result<Vec<KnownItem>, StoreError>;
+    /// Records what one answer of an enumeration led to, all or nothing: its finds enter the queue of enrich as accepted.
+    /// `Missing` if the subscription is gone.
+    async fn record_reconcile_page(
+        &self,
+        page: ReconcilePage,
+        lease: Lease,
+    ) -> Result<(), StoreError>;
+    /// Records how far reconciling a subscription is. `Missing` if the subscription is gone.
+    async fn update_reconcile(
+        &self,
+        update: ReconcileUpdate,
+        lease: Lease,
+    ) -> Result<(), StoreError>;
+    /// Records that somebody is at work at `now`, and gives when that was said last; `None` if never. Where several nodes
+    /// share the store, any of them counts.
+    async fn note_alive(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError>;
 
     // --- deliver ---
 
