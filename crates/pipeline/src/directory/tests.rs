@@ -39,6 +39,7 @@ fn subscription(world: &World, number: u32) -> Subscription {
         last_error: None,
         created_at: world.clock.now(),
         renewed_at: None,
+        lifecycle: None,
     }
 }
 
@@ -52,6 +53,9 @@ async fn set_graph_id(world: &World, id: SubscriptionId, graph_id: &str) {
         failures: 0,
         last_error: None,
         renewed_at: None,
+        attended: None,
+        reconcile: None,
+        events: Vec::new(),
     };
     world.store.update_subscription(update, None).await.unwrap();
 }

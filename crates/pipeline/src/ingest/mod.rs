@@ -18,7 +18,7 @@ use tidings_domain::{
     clock::within,
     ids::EnvironmentId,
     integration::Integration,
-    notification::{Notification, Verdict},
+    notification::{Notification, Origin, Verdict},
 };
 use tidings_graph::wire::notification::{Item, parse_collection, without_client_state};
 use tidings_storage::{
@@ -307,6 +307,7 @@ impl Ingest {
             id: self.ids.next(),
             environment: integration.environment,
             integration: integration.id,
+            origin: Origin::Notification,
             received_at: now,
             verdict: Verdict::Malformed,
             connection: None,

@@ -160,6 +160,7 @@ impl Subscribe {
             last_error: None,
             created_at: now,
             renewed_at: None,
+            lifecycle: None,
         };
         // Notifications may come before Graph's answer to the call that follows.
         let create = parts.store.create_subscription(subscription.clone(), shard);
@@ -397,6 +398,9 @@ fn unchanged(row: &Subscription) -> SubscriptionUpdate {
         failures: row.failures,
         last_error: row.last_error.clone(),
         renewed_at: row.renewed_at,
+        attended: row.lifecycle.map(|lifecycle| lifecycle.count),
+        reconcile: None,
+        events: Vec::new(),
     }
 }
 

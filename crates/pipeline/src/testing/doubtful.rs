@@ -44,8 +44,8 @@ store_over! {
             self.inner.redeliver(id, now).await?;
             self.lose().await
         }
-        async fn finish_notification(&self, seq: Seq, lease: Lease, events: Vec<NewEvent>) -> Done<bool> {
-            self.inner.finish_notification(seq, lease, events).await?;
+        async fn finish_notification(&self, seq: Seq, lease: Lease, outcome: Outcome) -> Done<bool> {
+            self.inner.finish_notification(seq, lease, outcome).await?;
             self.lose().await
         }
         fn holdings(&self) -> Holdings {

@@ -264,9 +264,9 @@ store_over! {
             self.check(lease)?;
             self.inner.settle_held(seq, lease, settled).await
         }
-        async fn finish_notification(&self, seq: Seq, lease: Lease, events: Vec<NewEvent>) -> Done<bool> {
+        async fn finish_notification(&self, seq: Seq, lease: Lease, outcome: Outcome) -> Done<bool> {
             self.check(lease)?;
-            let finished = self.inner.finish_notification(seq, lease, events).await;
+            let finished = self.inner.finish_notification(seq, lease, outcome).await;
             self.tell_others(Signal::Due(None));
             finished
         }

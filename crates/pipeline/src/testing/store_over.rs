@@ -17,6 +17,7 @@ pub(crate) mod verbs {
         key::ApiKey,
         notification::{Notification, Verdict},
         page::{Listing, Page},
+        reconcile::{Reconcile, ReconcileScope},
         shard::Shard,
         subscription::Subscription,
         webhook::Webhook,
@@ -24,9 +25,10 @@ pub(crate) mod verbs {
     pub(crate) use tidings_storage::{
         Holdings, Lease, Signal, Store, StoreError,
         record::{
-            AttemptResult, DeliveryFilter, DueDelivery, DueSubscription, EventFilter, KeyedHash,
-            NewApiKey, NewEvent, NewNotification, NotificationFilter, QueuedNotification, Seq,
-            StoreHealth, SubscriptionUpdate, WebhookChange,
+            AskReconcile, AttemptResult, DeliveryFilter, DueDelivery, DueReconcile,
+            DueSubscription, EventFilter, KeyedHash, KnownItem, NewApiKey, NewNotification,
+            NotificationFilter, Outcome, QueuedNotification, ReconcilePage, ReconcileUpdate, Seq,
+            StoreHealth, SubscriptionFilter, SubscriptionUpdate, WebhookChange,
         },
     };
 
@@ -71,6 +73,17 @@ macro_rules! store_over {
             delivery(id: DeliveryId) -> Done<Option<Delivery>>;
             deliveries(filter: DeliveryFilter, page: Page) -> Done<Listing<Delivery>>;
             attempts(delivery: DeliveryId) -> Done<Vec<Attempt>>;
+            due_reconciles(now: Timestamp, limit: u32) -> Done<Vec<DueReconcile>>;
+            next_due_reconcile() -> Done<Option<Timestamp>>;
+            reconcile(id: SubscriptionId) -> Done<Option<Reconcile>>;
+            ask_reconcile(which: SubscriptionFilter, ask: AskReconcile) -> Done<u64>;
+            reconcile_scopes(id: SubscriptionId) -> Done<Vec<ReconcileScope>>;
+            known_items(id: SubscriptionId, items: Vec<String>) -> Done<Vec<KnownItem>>;
+            items_not_shown(id: SubscriptionId, scope: String, enumeration: u64, after: String, limit: u32)
+                -> Done<Vec<KnownItem>>;
+            record_reconcile_page(page: ReconcilePage, lease: Lease) -> Done<()>;
+            update_reconcile(update: ReconcileUpdate, lease: Lease) -> Done<()>;
+            note_alive(now: Timestamp) -> Done<Option<Timestamp>>;
             health() -> StoreHealth;
             check() -> Done<Vec<String>>;
             close() -> ();

@@ -108,7 +108,7 @@ store_over! {
         queued_notifications_at(places: Vec<Seq>) -> Done<Vec<QueuedNotification>>;
         postpone_notification(seq: Seq, lease: Lease, due_at: Timestamp) -> Done<()>;
         settle_held(seq: Seq, lease: Lease, settled: NewNotification) -> Done<Verdict>;
-        finish_notification(seq: Seq, lease: Lease, events: Vec<NewEvent>) -> Done<bool>;
+        finish_notification(seq: Seq, lease: Lease, outcome: Outcome) -> Done<bool>;
         create_subscription(subscription: Subscription, shard: Shard) -> Done<()>;
         due_subscriptions(now: Timestamp, limit: u32) -> Done<Vec<DueSubscription>>;
         next_due_subscription() -> Done<Option<Timestamp>>;

@@ -14,7 +14,7 @@ use tidings_domain::{
     event::{Event, ObjectState},
     ids::{ConnectionId, DeliveryId, EnvironmentId, IntegrationId, WebhookId},
     integration::{Integration, WebhookSecret},
-    notification::{Notification, Verdict},
+    notification::{Notification, Origin, Verdict},
     resource::{ChangeType, ResourceKind},
     shard::Shard,
     trigger::Trigger,
@@ -286,7 +286,7 @@ impl World {
             };
             let finished = self
                 .store
-                .finish_notification(seq, Lease::of_the_only_node(), vec![new])
+                .finish_notification(seq, Lease::of_the_only_node(), vec![new].into())
                 .await;
             assert!(finished.unwrap());
             deliveries.push(id);
@@ -320,6 +320,7 @@ impl World {
                 id: self.ids.next(),
                 environment: self.environment,
                 integration: self.integration,
+                origin: Origin::Notification,
                 received_at: self.clock.now(),
                 verdict: Verdict::Accepted,
                 connection: Some(self.connection),

@@ -316,6 +316,7 @@ impl Seed<'_> {
             last_error: None,
             created_at: self.now,
             renewed_at: None,
+            lifecycle: None,
         };
         self.store
             .create_subscription(subscription, Shard::FIRST)

@@ -9,7 +9,7 @@ use tidings_domain::{
     delivery::{Attempt, AttemptOutcome},
     event::{Event, ObjectState},
     ids::{ConnectionId, DeliveryId, EventId, NotificationId, SubscriptionId, WebhookId},
-    notification::{Notification, Verdict},
+    notification::{Notification, Origin, Verdict},
     resource::{ChangeType, ChangeTypes, ResourceKind},
     shard::Shard,
     subscription::{Subscription, SubscriptionState},
@@ -138,7 +138,7 @@ impl Api {
         }];
         assert!(
             store
-                .finish_notification(seq, Lease::of_the_only_node(), led_to)
+                .finish_notification(seq, Lease::of_the_only_node(), led_to.into())
                 .await
                 .unwrap()
         );
@@ -190,6 +190,7 @@ impl Api {
             id: self.ids.next(),
             environment: connection.environment,
             integration: connection.integration,
+            origin: Origin::Notification,
             received_at: NOW,
             verdict: Verdict::Accepted,
             connection: Some(connection.id),
