@@ -24,7 +24,7 @@ pub struct Event {
     pub notification: NotificationId,
     /// Which kind of event it is.
     pub trigger: Trigger,
-    /// The changed item as a path: `users/{id}/events/{id}`.
+    /// The changed item as a path: `users/{id}/events/{id}`; of an operational event the id of what it is about.
     pub subject: String,
     /// How much of the object is in the body.
     pub object_state: ObjectState,
@@ -46,17 +46,20 @@ pub enum ObjectState {
     Forbidden,
     /// Nothing: it had vanished when it was asked for.
     Gone,
+    /// Nothing: it is an operational event, and there is no object. Its body says nothing of one.
+    None,
     /// Nothing: it is larger than an event may be.
     TooLarge,
 }
 
 impl ObjectState {
     /// Every state.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Deleted,
         Self::Fetched,
         Self::Forbidden,
         Self::Gone,
+        Self::None,
         Self::TooLarge,
     ];
 
@@ -67,6 +70,7 @@ impl ObjectState {
             Self::Fetched => "fetched",
             Self::Forbidden => "forbidden",
             Self::Gone => "gone",
+            Self::None => "none",
             Self::TooLarge => "too_large",
         }
     }

@@ -8,11 +8,68 @@ use crate::resource::{ChangeType, ResourceKind};
 
 /// The name of a kind of event, such as `event.created`.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Trigger {
-    /// What changed.
-    pub kind: ResourceKind,
-    /// How it changed.
-    pub change: ChangeType,
+pub enum Trigger {
+    /// Something in Microsoft 365 changed.
+    Change {
+        /// What changed.
+        kind: ResourceKind,
+        /// How it changed.
+        change: ChangeType,
+    },
+    /// Something became of what brings the changes: an operational event.
+    Operation(Operation),
+}
+
+macro_rules! operations {
+    ($($(#[$doc:meta])* $name:ident = $text:literal $description:literal;)*) => {
+        /// What becomes of what brings the changes.
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        pub enum Operation {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Operation {
+            /// The trigger's name.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+        }
+
+        /// The triggers of operational events, in the order of the reference page.
+        pub const OPERATIONS: &[TriggerRow] = &[$(TriggerRow {
+            trigger: Trigger::Operation(Operation::$name),
+            description: $description,
+        },)*];
+    };
+}
+
+operations! {
+    /// Graph serves a subscription no more.
+    SubscriptionRemoved = "subscription.removed"
+        "Graph has removed a subscription, or has let it lapse: it is made anew.";
+    /// Graph did not deliver some notifications.
+    SubscriptionMissed = "subscription.missed"
+        "Graph says that it did not deliver some notifications of a subscription: what they told is looked for.";
+    /// A subscription needs to be authorized anew.
+    SubscriptionReauthorizationRequired = "subscription.reauthorization_required"
+        "Graph says that a subscription, its token or its permission is about to end: it is renewed.";
+    /// Graph refuses a subscription.
+    SubscriptionFailed = "subscription.failed"
+        "Graph refuses a subscription for good; the reason says what to do. It is tried again once a day.";
+    /// Another subscription stands in the way.
+    SubscriptionConflict = "subscription.conflict"
+        "Another subscription of the same app stands in the way of this one; the reason says whose.";
+    /// Graph serves a subscription again.
+    SubscriptionRecovered = "subscription.recovered"
+        "Graph serves a subscription again that was removed, failed or in conflict.";
+    /// The credentials of a connection are refused.
+    ConnectionExpired = "connection.expired"
+        "The credentials of a connection are refused: its work waits until they are mended.";
+    /// The credentials of a connection work again.
+    ConnectionRecovered = "connection.recovered"
+        "The credentials of a connection work again.";
 }
 
 /// A line of the table of triggers.
@@ -43,9 +100,9 @@ fn hint(nearest: Option<&str>) -> String {
 
 macro_rules! table {
     ($($kind:ident $change:ident $description:literal;)*) => {
-        /// Every trigger, in the order of the reference page.
-        pub const TRIGGERS: &[TriggerRow] = &[$(TriggerRow {
-            trigger: Trigger { kind: ResourceKind::$kind, change: ChangeType::$change },
+        /// The triggers of changes, in the order of the reference page.
+        pub const CHANGES: &[TriggerRow] = &[$(TriggerRow {
+            trigger: Trigger::Change { kind: ResourceKind::$kind, change: ChangeType::$change },
             description: $description,
         },)*];
     };
@@ -61,14 +118,18 @@ table! {
     Contact Created "A contact was created in a mailbox.";
     Contact Updated "A contact was changed.";
     Contact Deleted "A contact was deleted.";
-    User Updated "A user was created, changed or deleted in a way that can be undone.";
+    User Created "A user was created. Found by comparing: Graph tells of it as of a change.";
+    User Updated "A user was changed, or deleted in a way that can be undone.";
     User Deleted "A user was deleted for good.";
-    Group Updated "A group was created or changed, its members included, or deleted in a way that can be undone.";
+    Group Created "A group was created. Found by comparing: Graph tells of it as of a change.";
+    Group Updated "A group was changed, its members included, or deleted in a way that can be undone.";
     Group Deleted "A group was deleted for good.";
     GroupConversation Created "A conversation of a group was started.";
     GroupConversation Updated "A conversation of a group was changed.";
     GroupConversation Deleted "A conversation of a group was deleted.";
-    DriveItem Updated "Something in a drive was created, changed or deleted.";
+    DriveItem Created "A file or folder was created in a drive. Found by comparing: Graph only says that something changed.";
+    DriveItem Updated "A file or folder in a drive was changed, or something was that Graph does not name.";
+    DriveItem Deleted "A file or folder was deleted from a drive. Found by comparing: Graph only says that something changed.";
     List Updated "Something in a SharePoint list was created, changed or deleted.";
     ChatMessage Created "A message was sent in a Teams channel or chat.";
     ChatMessage Updated "A message in a Teams channel or chat was edited or got a reaction.";
@@ -115,32 +176,64 @@ table! {
     TodoTask Deleted "A task of a to-do list was deleted.";
 }
 
+/// Every trigger, in the order of the reference page.
+pub fn all() -> impl Iterator<Item = &'static TriggerRow> {
+    CHANGES.iter().chain(OPERATIONS)
+}
+
 impl Trigger {
     /// The trigger of `change` to a `kind`, if the table has it.
     pub fn of(kind: ResourceKind, change: ChangeType) -> Option<Self> {
-        TRIGGERS
+        let trigger = Self::Change { kind, change };
+        CHANGES
             .iter()
-            .map(|row| row.trigger)
-            .find(|trigger| trigger.kind == kind && trigger.change == change)
+            .any(|row| row.trigger == trigger)
+            .then_some(trigger)
     }
 
     /// Reads a trigger's name.
     pub fn parse(name: &str) -> Result<Self, UnknownTrigger> {
         let name = name.trim();
-        let found = TRIGGERS
-            .iter()
-            .map(|row| row.trigger)
-            .find(|trigger| trigger.to_string() == name);
+        let found = name.split_once('.').and_then(|(before, after)| {
+            all()
+                .map(|row| row.trigger)
+                .find(|trigger| trigger.is_named(name, before, after))
+        });
         found.ok_or_else(|| UnknownTrigger {
             name: name.chars().take(64).collect(),
             nearest: nearest(name),
         })
     }
+
+    /// How something changed; `None` of an operational event.
+    pub const fn change(self) -> Option<ChangeType> {
+        match self {
+            Self::Change { change, .. } => Some(change),
+            Self::Operation(_) => None,
+        }
+    }
+
+    /// Whether it is called `name`, which is `before` and `after` with a dot between.
+    fn is_named(self, name: &str, before: &str, after: &str) -> bool {
+        match self {
+            Self::Change { kind, change } => kind.as_str() == before && change.as_str() == after,
+            Self::Operation(operation) => operation.as_str() == name,
+        }
+    }
+}
+
+impl From<Operation> for Trigger {
+    fn from(operation: Operation) -> Self {
+        Self::Operation(operation)
+    }
 }
 
 impl fmt::Display for Trigger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.kind, self.change)
+        match self {
+            Self::Change { kind, change } => write!(f, "{kind}.{change}"),
+            Self::Operation(operation) => f.write_str(operation.as_str()),
+        }
     }
 }
 
@@ -151,8 +244,7 @@ impl Serialize for Trigger {
 }
 
 fn nearest(name: &str) -> Option<String> {
-    let near = TRIGGERS
-        .iter()
+    let near = all()
         .map(|row| row.trigger.to_string())
         .map(|known| (distance(name, &known), known))
         .min()?;
@@ -180,13 +272,13 @@ mod tests {
 
     #[test]
     fn every_trigger_reads_back_and_none_stands_twice() {
-        for row in TRIGGERS {
+        for row in all() {
             assert_eq!(Trigger::parse(&row.trigger.to_string()), Ok(row.trigger));
         }
-        let mut names: Vec<Trigger> = TRIGGERS.iter().map(|row| row.trigger).collect();
+        let mut names: Vec<String> = all().map(|row| row.trigger.to_string()).collect();
         names.sort();
         names.dedup();
-        assert_eq!(names.len(), TRIGGERS.len());
+        assert_eq!(names.len(), all().count());
     }
 
     #[test]
@@ -194,5 +286,17 @@ mod tests {
         let error = Trigger::parse("event.create").unwrap_err();
         assert_eq!(error.nearest.as_deref(), Some("event.created"));
         assert!(error.to_string().contains("did you mean `event.created`?"));
+        let error = Trigger::parse("subscription.remove").unwrap_err();
+        assert_eq!(error.nearest.as_deref(), Some("subscription.removed"));
+        assert!(Trigger::parse("removed").is_err());
+    }
+
+    #[test]
+    fn an_operational_event_tells_of_no_change() {
+        let operation: Trigger = Operation::ConnectionExpired.into();
+        assert_eq!(operation.to_string(), "connection.expired");
+        assert_eq!(operation.change(), None);
+        let change = Trigger::parse("event.deleted").unwrap();
+        assert_eq!(change.change(), Some(ChangeType::Deleted));
     }
 }

@@ -1,7 +1,7 @@
 //! `tidings webhook triggers`.
 
 use serde_json::{Value, json};
-use tidings_domain::trigger::TRIGGERS;
+use tidings_domain::trigger;
 
 use crate::{
     context::Context,
@@ -24,7 +24,7 @@ const COLUMNS: &[Column] = &[
 
 /// Shows which triggers there are; asks no server.
 pub fn triggers(context: &Context) -> Result<(), Failure> {
-    let rows: Vec<Value> = TRIGGERS.iter().map(|row| json!(row)).collect();
+    let rows: Vec<Value> = trigger::all().map(|row| json!(row)).collect();
     if context.output.is_json() {
         return Ok(context
             .output

@@ -41,7 +41,7 @@ use crate::{
     wake::Wake,
 };
 
-const CREATED: Trigger = Trigger {
+const CREATED: Trigger = Trigger::Change {
     kind: ResourceKind::Event,
     change: ChangeType::Created,
 };

@@ -106,7 +106,7 @@ const FENCED: &str = "tidings_nodes_fenced_total{stage=\"enrich\"} 1";
 /// What the events of one item say, in their order.
 fn changes_of_a(events: &[Event]) -> Vec<ChangeType> {
     let of_a = events.iter().filter(|event| event.subject == A);
-    of_a.map(|event| event.trigger.change).collect()
+    of_a.map(|event| event.trigger.change().unwrap()).collect()
 }
 
 async fn counted(member: &Member, line: &str) {
@@ -176,7 +176,7 @@ async fn what_a_node_had_in_memory_is_done_by_the_one_that_took_its_shards_over(
         gate.add_permits(100);
         let events = stage.world.events_reach(13).await;
         let of_a: Vec<_> = events.iter().filter(|event| event.subject == A).collect();
-        let told: Vec<_> = of_a.iter().map(|event| event.trigger.change).collect();
+        let told: Vec<_> = of_a.iter().map(|event| event.trigger.change().unwrap()).collect();
         assert_eq!(
             told,
             [
@@ -211,7 +211,7 @@ async fn a_node_that_gets_its_shards_back_does_again_what_it_lost_and_in_order()
         counted(&first, FENCED).await;
         stage.world.pass(Duration::from_secs(1), || true).await;
         let events = stage.world.events_reach(3).await;
-        let told: Vec<_> = events.iter().map(|event| event.trigger.change).collect();
+        let told: Vec<_> = events.iter().map(|event| event.trigger.change().unwrap()).collect();
         assert_eq!(
             told,
             [

@@ -133,7 +133,7 @@ async fn items_of_one_resource_stay_in_order_and_others_go_past() {
             let events = stage.world.events_reach(4).await;
             let told: Vec<_> = events[1..]
                 .iter()
-                .map(|event| event.trigger.change)
+                .map(|event| event.trigger.change().unwrap())
                 .collect();
             assert_eq!(
                 told,
