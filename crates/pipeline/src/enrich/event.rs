@@ -25,8 +25,8 @@ pub(super) struct Found {
 
 /// The trigger of a change, also where the table has none for it.
 ///
-/// A change type that Microsoft's pages do not state can come all the same: it is told by the nearest trigger that the kind has, `updated` before `created` before `deleted`, rather
-/// than by none.
+/// A change type that Microsoft's pages do not state can come all the same: it is told by the nearest trigger that the
+/// kind has, `updated` before `created` before `deleted`, rather than by none.
 pub(super) fn trigger(kind: ResourceKind, change: ChangeType) -> Option<Trigger> {
     [
         change,

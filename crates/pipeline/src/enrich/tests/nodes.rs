@@ -176,7 +176,10 @@ async fn what_a_node_had_in_memory_is_done_by_the_one_that_took_its_shards_over(
         gate.add_permits(100);
         let events = stage.world.events_reach(13).await;
         let of_a: Vec<_> = events.iter().filter(|event| event.subject == A).collect();
-        let told: Vec<_> = of_a.iter().map(|event| event.trigger.change().unwrap()).collect();
+        let told: Vec<_> = of_a
+            .iter()
+            .map(|event| event.trigger.change().unwrap())
+            .collect();
         assert_eq!(
             told,
             [
@@ -211,7 +214,10 @@ async fn a_node_that_gets_its_shards_back_does_again_what_it_lost_and_in_order()
         counted(&first, FENCED).await;
         stage.world.pass(Duration::from_secs(1), || true).await;
         let events = stage.world.events_reach(3).await;
-        let told: Vec<_> = events.iter().map(|event| event.trigger.change().unwrap()).collect();
+        let told: Vec<_> = events
+            .iter()
+            .map(|event| event.trigger.change().unwrap())
+            .collect();
         assert_eq!(
             told,
             [
