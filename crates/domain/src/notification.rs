@@ -138,6 +138,8 @@ words! {
     Notification = "notification";
     /// Nobody: it was found by comparing.
     Reconcile = "reconcile";
+    /// Graph, by a notification that does not name the item (drives, lists): it was found by comparing, at once.
+    Unnamed = "unnamed";
 }
 
 words! {

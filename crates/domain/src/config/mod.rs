@@ -36,6 +36,8 @@ pub struct Config {
     pub deliver: DeliverConfig,
     /// Keeping Graph's subscriptions alive.
     pub subscribe: SubscribeConfig,
+    /// Comparing what Graph has with what the app was told.
+    pub reconcile: ReconcileConfig,
     /// What outgoing requests may reach.
     pub egress: EgressConfig,
     /// What is logged.
@@ -132,6 +134,24 @@ pub struct SubscribeConfig {
     pub concurrency: usize,
     /// The time limit of one call; creation waits for Graph's handshake with us, which may take 20 s.
     pub timeout: Span,
+}
+
+/// Comparing what Graph has with what the app was told.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct ReconcileConfig {
+    /// How many subscriptions may be reconciled at one time; 0 means none ever.
+    pub concurrency: usize,
+    /// The time limit of one call.
+    pub timeout: Span,
+    /// The time from one round of a subscription to the next.
+    pub interval: Span,
+    /// How soon a round that there was a reason for is followed by another one; zero means not at all.
+    pub settle: Span,
+    /// How far back calendars are compared.
+    pub calendar_past: Span,
+    /// How far ahead calendars are compared.
+    pub calendar_future: Span,
 }
 
 /// What outgoing requests may reach.
