@@ -17,6 +17,7 @@ use crate::{
     ingest::Ingest,
     manage::{Manage, ManageParts},
     metrics::Metrics,
+    reconcile::{Reconcile, ReconcileParts},
     signals::{Signals, Stages},
     subscribe::{Subscribe, SubscribeParts},
     supervisor::{Stopped, Supervisor},
@@ -63,6 +64,8 @@ pub struct Gateway {
     pub manage: Manage,
     /// Makes and removes subscriptions.
     pub subscribe: Subscribe,
+    /// Compares what Graph has with what the app was told.
+    pub reconcile: Reconcile,
     /// What it counts.
     pub metrics: Metrics,
     /// Which share of the work it has, where there are several.
@@ -130,6 +133,19 @@ impl Gateway {
             wake: stages.subscribe.clone(),
             fence: fence.clone(),
         });
+        let reconcile = Reconcile::new(ReconcileParts {
+            store: Arc::clone(&store),
+            directory: Arc::clone(&directory),
+            graph: graph.clone(),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            ids: Arc::clone(&ids),
+            metrics: metrics.reconcile.clone(),
+            config: config.reconcile.clone(),
+            wake: stages.reconcile.clone(),
+            enrich: stages.enrich.clone(),
+            fence: fence.clone(),
+        });
         let enrich = Enrich::new(EnrichParts {
             store: Arc::clone(&store),
             directory: Arc::clone(&directory),
@@ -141,6 +157,8 @@ impl Gateway {
             config: config.enrich.clone(),
             wake: stages.enrich.clone(),
             deliver: stages.deliver.clone(),
+            reconcile: stages.reconcile.clone(),
+            subscribe: stages.subscribe.clone(),
             fence: fence.clone(),
             shards: stages.enrich_shards.clone(),
         });
@@ -167,6 +185,7 @@ impl Gateway {
             ingest,
             manage,
             subscribe,
+            reconcile,
             metrics,
             fence,
             supervisor,
@@ -218,6 +237,12 @@ impl Gateway {
         if self.config.enrich.concurrency > 0 {
             self.run("enrich", enrich, |enrich, stop| async move {
                 enrich.run(&stop).await;
+            });
+        }
+        if self.config.reconcile.concurrency > 0 {
+            let reconcile = self.reconcile.clone();
+            self.run("reconcile", reconcile, |reconcile, stop| async move {
+                tokio::join!(reconcile.run(&stop), reconcile.watch(&stop));
             });
         }
         self.run(

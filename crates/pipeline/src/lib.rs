@@ -14,6 +14,8 @@
 //! | [`enrich`] | fetches what changed and makes events of it |
 //! | [`manage`] | what the management API's verbs do beyond the store |
 //! | [`subscribe`] | makes, renews and removes Graph's subscriptions |
+//! | [`reconcile`] | compares what Graph has with what the app was told |
+//! | [`version`] | what tells the versions of an item apart |
 //! | [`fence`] | what this node may still work on, where there are several |
 //! | [`signals`] | what other nodes did: who is to hear of it |
 //! | [`wake`] | the hint from one stage to the next |
@@ -29,10 +31,12 @@ pub mod gateway;
 pub mod ingest;
 pub mod manage;
 pub mod metrics;
+pub mod reconcile;
 pub mod signals;
 pub mod signature;
 pub mod subscribe;
 pub mod supervisor;
+pub mod version;
 pub mod wake;
 
 #[cfg(test)]

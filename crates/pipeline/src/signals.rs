@@ -43,6 +43,8 @@ pub struct Stages {
     pub deliver_shards: Wake,
     /// Subscriptions may be due, or others than before are ours.
     pub subscribe: Wake,
+    /// Subscriptions may have to be reconciled, or others than before are ours.
+    pub reconcile: Wake,
 }
 
 impl Stages {
@@ -58,6 +60,7 @@ impl Stages {
                 self.deliver_any.wake();
                 self.enrich.wake();
                 self.subscribe.wake();
+                self.reconcile.wake();
             }
         }
     }
@@ -66,6 +69,7 @@ impl Stages {
         self.enrich_shards.wake();
         self.deliver_shards.wake();
         self.subscribe.wake();
+        self.reconcile.wake();
     }
 }
 

@@ -15,6 +15,7 @@ mod deliver;
 mod enrich;
 mod ingest;
 mod nodes;
+mod reconcile;
 mod store;
 mod subscribe;
 mod supervisor;
@@ -23,6 +24,7 @@ pub use deliver::DeliverMetrics;
 pub use enrich::{EnrichMetrics, FetchResult};
 pub use ingest::IngestMetrics;
 pub use nodes::{NodesMetrics, Stage};
+pub use reconcile::ReconcileMetrics;
 pub use store::StoreMetrics;
 pub use subscribe::{CallResult, SubscribeMetrics};
 pub use supervisor::SupervisorMetrics;
@@ -39,6 +41,8 @@ pub struct Metrics {
     pub deliver: DeliverMetrics,
     /// Keeping Graph's subscriptions alive.
     pub subscribe: SubscribeMetrics,
+    /// Comparing what Graph has with what the app was told.
+    pub reconcile: ReconcileMetrics,
     /// Sharing the work with other nodes.
     pub nodes: NodesMetrics,
     /// What waits in the store.
@@ -56,6 +60,7 @@ impl Metrics {
             enrich: EnrichMetrics::register(&mut registry),
             deliver: DeliverMetrics::register(&mut registry),
             subscribe: SubscribeMetrics::register(&mut registry),
+            reconcile: ReconcileMetrics::register(&mut registry),
             nodes: NodesMetrics::register(&mut registry),
             store: StoreMetrics::register(&mut registry),
             supervisor: SupervisorMetrics::register(&mut registry),

@@ -25,6 +25,8 @@ pub enum Stage {
     Deliver,
     /// Keeping Graph's subscriptions alive.
     Subscribe,
+    /// Comparing what Graph has with what the app was told.
+    Reconcile,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -39,7 +41,12 @@ struct SignalLabel {
 
 impl Stage {
     /// Every stage.
-    pub const ALL: [Self; 3] = [Self::Enrich, Self::Deliver, Self::Subscribe];
+    pub const ALL: [Self; 4] = [
+        Self::Enrich,
+        Self::Deliver,
+        Self::Subscribe,
+        Self::Reconcile,
+    ];
 
     /// The stage's word.
     pub const fn as_str(self) -> &'static str {
@@ -47,6 +54,7 @@ impl Stage {
             Self::Enrich => "enrich",
             Self::Deliver => "deliver",
             Self::Subscribe => "subscribe",
+            Self::Reconcile => "reconcile",
         }
     }
 }
