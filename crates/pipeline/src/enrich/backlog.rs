@@ -40,7 +40,11 @@ impl Work {
             self.queued.seq.0.hash(&mut hasher);
         } else {
             notification.connection.hash(&mut hasher);
-            notification.resource.hash(&mut hasher);
+            // Of the path only its end: a user may stand in it by id or by name.
+            let path = &notification.resource;
+            path.rsplit_once('/')
+                .map_or(&**path, |(_, item)| item)
+                .hash(&mut hasher);
         }
         hasher.finish()
     }

@@ -8,10 +8,11 @@ use tidings_domain::{
     connection::Connection,
     event::{Event, ObjectState},
     ids::EventId,
-    notification::Notification,
+    notification::{Notification, Origin},
     resource::{ChangeType, ResourceKind},
     trigger::Trigger,
 };
+use tidings_storage::record::Version;
 
 /// What was found of the changed item.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub(super) struct Found {
     pub(super) state: ObjectState,
     /// Graph's own JSON, if the state is `Fetched`.
     pub(super) object: Option<Bytes>,
+    /// What tells this state of the item from others, where that can be said.
+    pub(super) version: Option<Version>,
 }
 
 /// The trigger of a change, also where the table has none for it.
@@ -90,8 +93,13 @@ fn body(
     };
     let _ = write!(
         head,
-        r#","change_type":"{}","resource":{subject},"origin":"notification","object":"#,
+        r#","change_type":"{}","resource":{subject},"origin":"{}","object":"#,
         found.change,
+        match notification.origin {
+            Origin::Reconcile => "reconcile",
+            // That it did not name the item concerns nobody who gets the item.
+            Origin::Notification | Origin::Unnamed => "notification",
+        },
     );
     let mut body = head.into_bytes();
     body.extend_from_slice(object);
@@ -125,6 +133,7 @@ mod tests {
             change: ChangeType::Updated,
             state: ObjectState::Fetched,
             object: Some(Bytes::from(object)),
+            version: None,
         };
         let trigger = Trigger::parse("event.updated").unwrap();
         let event = make(
@@ -158,6 +167,7 @@ mod tests {
             change: ChangeType::Deleted,
             state: ObjectState::Deleted,
             object: None,
+            version: None,
         };
         let trigger = Trigger::parse("event.deleted").unwrap();
         let event = make(

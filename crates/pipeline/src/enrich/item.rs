@@ -9,15 +9,16 @@ use tidings_domain::{
     Timestamp,
     connection::Connection,
     event::ObjectState,
-    ids::{ConnectionId, WebhookId},
-    notification::{Notification, Verdict},
+    ids::{ConnectionId, SubscriptionId, WebhookId},
+    notification::{Notification, Origin, Verdict},
+    reconcile::ReconcileReason,
     resource::ChangeType,
     shard::{Shard, ShardSet},
 };
 use tidings_graph::resource::ItemPath;
 use tidings_storage::{
     Held, Lease, StoreError,
-    record::{NewDelivery, NewEvent, Seq},
+    record::{AskReconcile, NewDelivery, NewEvent, Outcome, Seq},
 };
 
 use super::{
@@ -25,10 +26,12 @@ use super::{
     backlog::Work,
     breaker::Contact,
     event::{self, Found},
+    known,
     look::{self, Seen},
 };
 use crate::{
     credentials, directory::Change, ingest::held, manage::connection::access, metrics::Stage,
+    reconcile,
 };
 
 /// The wait after the first failure; it doubles with each.
@@ -58,7 +61,8 @@ impl Route {
         // A deletion that Graph told of a subscription of ours can be believed. One of a hand-made subscription comes
         // with a secret that other tenants know, and only makes us look.
         let believed_deletion = notification.change_type == Some(ChangeType::Deleted)
-            && notification.subscription.is_some();
+            && notification.subscription.is_some()
+            && notification.origin == Origin::Notification;
         if notification.verdict == Verdict::Held
             || notification.lifecycle_event.is_some()
             || believed_deletion
@@ -145,7 +149,7 @@ pub(super) async fn run(
         notification.change_type,
         notification.lifecycle_event,
     ) else {
-        return finish(parts, seq, lease, Vec::new(), Contact::NotAsked).await;
+        return finish(parts, seq, lease, Outcome::default(), Contact::NotAsked).await;
     };
     let Some(connection) = parts.directory.connection(connection) else {
         return orphaned(parts, seq, lease, connection).await;
@@ -155,9 +159,9 @@ pub(super) async fn run(
             change,
             state: ObjectState::Deleted,
             object: None,
+            version: None,
         };
-        let events = events(parts, notification, &connection, &found);
-        return finish(parts, seq, lease, events, Contact::NotAsked).await;
+        return tell(parts, &work, &connection, found, Contact::NotAsked).await;
     }
     look_and_finish(parts, work, &connection).await
 }
@@ -171,12 +175,13 @@ async fn look_and_finish(
     let path = ItemPath::parse(&work.queued.notification.resource);
     let integration = parts.directory.integration_by_id(connection.integration);
     let (Ok(path), Some(integration)) = (path, integration) else {
-        // Ingest accepts only paths that can be read, and an integration outlives its connections.
-        tracing::error!(
-            seq = seq.0,
-            "a queued notification does not fit what is configured: it leads to no event"
-        );
-        return finish(parts, seq, lease, Vec::new(), Contact::NotAsked).await;
+        // Ingest accepts only paths that can be read, and an integration outlives its connections. What is watched is
+        // named where Graph does not name the item: in drives and lists.
+        let outcome = Outcome {
+            reconcile: unnamed(parts, &work.queued.notification),
+            ..Outcome::default()
+        };
+        return finish(parts, seq, lease, outcome, Contact::NotAsked).await;
     };
     let access = access(&integration, connection.tenant_id.to_string());
     let started = parts.clock.monotonic();
@@ -200,10 +205,7 @@ async fn look_and_finish(
     let graph = look::contact(&answer);
     let now = parts.clock.now();
     match look::judge(&mut work, answer, now) {
-        Seen::Found(found) => {
-            let events = events(parts, &work.queued.notification, connection, &found);
-            finish(parts, seq, lease, events, graph).await
-        }
+        Seen::Found(found) => tell(parts, &work, connection, found, graph).await,
         Seen::LookAgain(wait) => Ended {
             graph,
             next: Next::Again {
@@ -221,6 +223,59 @@ async fn look_and_finish(
             again(graph, due_at)
         }
     }
+}
+
+/// Tells what was found, unless the app knows it.
+async fn tell(
+    parts: &EnrichParts,
+    work: &Work,
+    connection: &Connection,
+    found: Found,
+    graph: Contact,
+) -> Ended {
+    let (seq, lease) = (work.queued.seq, work.queued.lease);
+    let notification = &work.queued.notification;
+    let weighed = match ItemPath::parse(&notification.resource) {
+        Ok(path) => known::weigh(parts, notification, &path, found).await,
+        // It leads to no event.
+        Err(_) => Ok(known::Weighed {
+            tell: None,
+            told: None,
+        }),
+    };
+    let known::Weighed { tell, told } = match weighed {
+        Ok(weighed) => weighed,
+        Err(error) => {
+            tracing::warn!(seq = seq.0, %error, "what the app knows of an item cannot be read: it is tried again");
+            return again(graph, parts.clock.now() + STORE_PAUSE);
+        }
+    };
+    let events = tell.map_or_else(Vec::new, |found| {
+        events(parts, notification, connection, &found)
+    });
+    let outcome = Outcome {
+        told,
+        ..events.into()
+    };
+    finish(parts, seq, lease, outcome, graph).await
+}
+
+/// The wish that a subscription be reconciled whose notification names no item.
+fn unnamed(
+    parts: &EnrichParts,
+    notification: &Notification,
+) -> Option<(SubscriptionId, AskReconcile)> {
+    let entry = parts.directory.subscription(notification.subscription?)?;
+    reconcile::covers(entry.path.as_deref()?).then(|| {
+        let now = parts.clock.now();
+        let ask = AskReconcile {
+            reason: ReconcileReason::Notified,
+            asked_at: now,
+            due_at: now,
+            deliver_existing: false,
+        };
+        (entry.id, ask)
+    })
 }
 
 /// The events of what was found, and who is to get them.
@@ -261,22 +316,27 @@ async fn finish(
     parts: &EnrichParts,
     seq: Seq,
     lease: Lease,
-    events: Vec<NewEvent>,
+    outcome: Outcome,
     graph: Contact,
 ) -> Ended {
     // The store tells other nodes of theirs.
     let held = parts.fence.held();
-    let webhooks: Vec<WebhookId> = events
+    let webhooks: Vec<WebhookId> = outcome
+        .events
         .iter()
         .flat_map(|new| &new.deliveries)
         .map(|delivery| delivery.webhook)
         .filter(|&webhook| held == ShardSet::ALL || held.contains(Shard::of_webhook(webhook)))
         .collect();
-    let count = events.len() as u64;
-    match parts.store.finish_notification(seq, lease, events).await {
+    let count = outcome.events.len() as u64;
+    let asks = outcome.reconcile.is_some();
+    match parts.store.finish_notification(seq, lease, outcome).await {
         Ok(new) => {
             if new {
                 parts.metrics.events(count);
+            }
+            if asks {
+                parts.reconcile.wake();
             }
             // What is not new may have been stored by a turn that did not hear of it.
             parts.deliver.webhooks(webhooks);
@@ -298,7 +358,7 @@ async fn finish(
             }
             if matches!(error, StoreError::Missing { .. }) && count > 0 {
                 // The connection was removed meanwhile: what it would have told goes with it.
-                return Box::pin(finish(parts, seq, lease, Vec::new(), graph)).await;
+                return Box::pin(finish(parts, seq, lease, Outcome::default(), graph)).await;
             }
             tracing::error!(seq = seq.0, %error, "an event cannot be stored: it is tried again later");
             put_off(parts, seq, lease, now + MISHAP).await;
@@ -310,7 +370,7 @@ async fn finish(
 /// The connection is not in the directory: it has been removed, or the directory has not heard of it yet.
 async fn orphaned(parts: &EnrichParts, seq: Seq, lease: Lease, connection: ConnectionId) -> Ended {
     match parts.store.connection(connection).await {
-        Ok(None) => finish(parts, seq, lease, Vec::new(), Contact::NotAsked).await,
+        Ok(None) => finish(parts, seq, lease, Outcome::default(), Contact::NotAsked).await,
         found => {
             if found.is_ok() {
                 // A refresh that fails is repeated by the directory.

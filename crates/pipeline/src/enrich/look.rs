@@ -6,7 +6,7 @@ use tidings_domain::{Timestamp, event::ObjectState, resource::ChangeType};
 use tidings_graph::{CallError, client::Fetched};
 
 use super::{backlog::Work, breaker::Contact, event::Found};
-use crate::metrics::FetchResult;
+use crate::{metrics::FetchResult, version};
 
 /// What Graph does not have is asked for again after these waits, if it was created just now: its own parts learn of a
 /// creation one after the other.
@@ -36,11 +36,14 @@ pub(super) enum Seen {
 pub(super) fn judge(work: &mut Work, answer: Result<Fetched, CallError>, now: Timestamp) -> Seen {
     let notification = &work.queued.notification;
     let change = notification.change_type.unwrap_or(ChangeType::Updated);
+    // A version that could not be fetched is the one that the notification names.
+    let version = notification.etag.as_deref().map(version::named);
     let without_object = |change, state| {
         Seen::Found(Found {
             change,
             state,
             object: None,
+            version,
         })
     };
     match answer {
@@ -56,10 +59,15 @@ pub(super) fn judge(work: &mut Work, answer: Result<Fetched, CallError>, now: Ti
                 ChangeType::Deleted => ChangeType::Updated,
                 change => change,
             };
+            let version = match etag {
+                Some(etag) => version::named(&etag),
+                None => version::of_content(&object),
+            };
             Seen::Found(Found {
                 change,
                 state: ObjectState::Fetched,
                 object: Some(object),
+                version: Some(version),
             })
         }
         Err(CallError::NotFound) => {

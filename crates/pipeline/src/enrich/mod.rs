@@ -12,6 +12,7 @@
 //! | `lanes` | whose turn it is to ask Graph: limits per mailbox and tenant, fairness |
 //! | `breaker` | when a tenant's Graph is left alone |
 //! | `look` | asking Graph for an item, and what the answer means |
+//! | `known` | what was found against what the app knows |
 //! | `event` | the event's trigger and bytes |
 //! | `item` | one item from the queue to the end |
 
@@ -34,6 +35,7 @@ mod backlog;
 mod breaker;
 mod event;
 mod item;
+mod known;
 mod lanes;
 mod look;
 mod reading;
@@ -90,6 +92,10 @@ pub struct EnrichParts {
     pub wake: Wake,
     /// Is told which webhooks have new deliveries.
     pub deliver: Hint,
+    /// Is told that a subscription is to be reconciled.
+    pub reconcile: Wake,
+    /// Is told that a subscription is to be looked at.
+    pub subscribe: Wake,
     /// Tells its items from those of other nodes.
     pub fence: Fence,
     /// Is given when other shards are held than before.
