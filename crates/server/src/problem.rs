@@ -72,6 +72,8 @@ codes! {
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The method is not allowed here";
     /// There is nothing here, or nothing that this key may see.
     NotFound = "not_found", NOT_FOUND, "There is nothing here";
+    /// What is watched cannot be compared with what Graph has, or not yet.
+    NotReconciled = "not_reconciled", CONFLICT, "It is not reconciled";
     /// The store takes nothing new for now: busy, full or out of order.
     StoreUnavailable = "store_unavailable", SERVICE_UNAVAILABLE, "The store is unavailable";
     /// There is no API key in the request, or one that does not exist.

@@ -5,7 +5,7 @@
 //! | `environments` | list, create, get, delete | `name` |
 //! | `integrations` | list, create, get, delete | `key`, `client_id`, `client_secret`, `webhook_secret`?, `login_url`?, `graph_url`? |
 //! | `connections` | list, create, get, delete | `integration` (key), `tenant_id` (or a domain) |
-//! | `subscriptions` | list, create, get, delete | `connection_id`, `resource`, `change_types` |
+//! | `subscriptions` | list, create, get, delete, reconcile | `connection_id`, `resource`, `change_types` |
 //! | `webhooks` | list, create, get, update, delete, enable, disable | `url`, `triggers`, `description`?, `connections`? |
 //! | `notifications`, `events` | list, get | |
 //! | `deliveries` | list, get, redeliver | |
@@ -68,6 +68,8 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Gateway>>)> {
         ("/v1/connections/{id}", get(connections::get::get).delete(connections::delete::delete)),
         ("/v1/subscriptions", get(subscriptions::list::list).post(subscriptions::create::create)),
         ("/v1/subscriptions/{id}", get(subscriptions::get::get).delete(subscriptions::delete::delete)),
+        ("/v1/subscriptions/{id}/reconcile", get(subscriptions::reconcile::get).post(subscriptions::reconcile::ask_one)),
+        ("/v1/reconcile", post(subscriptions::reconcile::ask)),
         ("/v1/webhooks", get(webhooks::list::list).post(webhooks::create::create)),
         ("/v1/webhooks/{id}", get(webhooks::get::get).patch(webhooks::update::update).delete(webhooks::delete::delete)),
         ("/v1/webhooks/{id}/enable", post(webhooks::enable::enable)),

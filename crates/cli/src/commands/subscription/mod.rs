@@ -15,6 +15,7 @@ use crate::{
 };
 
 pub mod create;
+pub mod reconcile;
 pub mod resources;
 
 const NOUN: Noun = Noun {
@@ -65,6 +66,8 @@ pub enum Subscription {
     Create(create::Create),
     /// Delete a subscription, here and at Graph
     Delete(Delete),
+    /// Compare with Graph now, and tell what notifications have not
+    Reconcile(reconcile::Reconcile),
     /// Show what can be subscribed to: paths, change types, how long Graph keeps a subscription
     Resources,
 }
@@ -91,6 +94,7 @@ impl Subscription {
             Self::Show(arguments) => show::show(&NOUN, arguments, context).await,
             Self::Create(arguments) => create::create(arguments, context).await,
             Self::Delete(arguments) => delete::delete(&NOUN, arguments, context).await,
+            Self::Reconcile(arguments) => reconcile::reconcile(arguments, context).await,
             Self::Resources => resources::resources(context),
         }
     }

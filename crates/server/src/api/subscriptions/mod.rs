@@ -17,6 +17,7 @@ pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod get;
 pub(crate) mod list;
+pub(crate) mod reconcile;
 
 /// A subscription as it is shown.
 #[derive(Debug, Serialize)]

@@ -1,0 +1,50 @@
+//! `tidings subscription reconcile`.
+
+use clap::Args;
+use serde_json::json;
+
+use crate::{
+    client::{Client, ServerArguments},
+    commands::show,
+    context::Context,
+    exit::Failure,
+};
+
+/// Which subscriptions are compared with Graph.
+#[derive(Args, Clone, Debug)]
+pub struct Reconcile {
+    /// One subscription
+    #[arg(value_name = "ID", required_unless_present_any = ["connection", "all"])]
+    pub id: Option<String>,
+    /// All subscriptions of this connection
+    #[arg(long, value_name = "ID", conflicts_with = "id")]
+    pub connection: Option<String>,
+    /// All subscriptions of the environment
+    #[arg(long, conflicts_with_all = ["id", "connection"])]
+    pub all: bool,
+    /// The server
+    #[command(flatten)]
+    pub server: ServerArguments,
+}
+
+/// Has subscriptions compared with Graph now.
+pub async fn reconcile(arguments: &Reconcile, context: &Context) -> Result<(), Failure> {
+    let client = Client::open(&arguments.server, context).await?;
+    let answer = match &arguments.id {
+        Some(id) => {
+            let path = ["subscriptions", id, "reconcile"];
+            client.post(&path, &json!({})).await?
+        }
+        None => {
+            let body = match &arguments.connection {
+                Some(id) => json!({ "connection_id": id }),
+                None => json!({}),
+            };
+            client.post(&["reconcile"], &body).await?
+        }
+    };
+    match answer {
+        Some(answer) => show::print(&answer, context),
+        None => Ok(()),
+    }
+}
