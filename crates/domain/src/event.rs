@@ -20,8 +20,8 @@ pub struct Event {
     pub connection: ConnectionId,
     /// The subscription that brought it; `None` for subscriptions made by hand.
     pub subscription: Option<SubscriptionId>,
-    /// The notification that led to it.
-    pub notification: NotificationId,
+    /// The notification that led to it; `None` where none did (it says what became of a subscription).
+    pub notification: Option<NotificationId>,
     /// Which kind of event it is.
     pub trigger: Trigger,
     /// The changed item as a path: `users/{id}/events/{id}`; of an operational event the id of what it is about.

@@ -18,7 +18,7 @@ use tidings_domain::{
     environment::Environment,
     event::{Event, ObjectState},
     ids::{ConnectionId, EnvironmentId, IntegrationId, WebhookId},
-    notification::{Notification, Verdict},
+    notification::{Notification, Origin, Verdict},
     resource::ChangeType,
     shard::Shard,
     trigger::Trigger,
@@ -242,6 +242,7 @@ impl Bench {
                 id,
                 environment: self.environment,
                 integration: self.integration,
+                origin: Origin::Notification,
                 received_at: self.clock.now(),
                 verdict: Verdict::Accepted,
                 connection: Some(self.connection),
@@ -274,8 +275,8 @@ impl Bench {
             environment: self.environment,
             connection: self.connection,
             subscription: Some(self.ids.next()),
-            notification: self.ids.next(),
-            trigger: Trigger {
+            notification: Some(self.ids.next()),
+            trigger: Trigger::Change {
                 kind: tidings_domain::resource::ResourceKind::Message,
                 change: ChangeType::Created,
             },
@@ -292,7 +293,7 @@ impl Bench {
         }];
         let finished = self
             .store
-            .finish_notification(seq, Lease::of_the_only_node(), events)
+            .finish_notification(seq, Lease::of_the_only_node(), events.into())
             .await;
         assert!(finished.is_ok_and(|finished| finished));
         let result = AttemptResult {

@@ -150,6 +150,7 @@ CREATE TABLE notifications (
     id                    text NOT NULL UNIQUE,
     environment_id        text NOT NULL,
     integration_id        text NOT NULL,
+    origin                text NOT NULL, -- 'notification', 'reconcile'
     received_at           bigint NOT NULL,
     verdict               text NOT NULL,
     connection_id         text,
@@ -206,7 +207,7 @@ CREATE TABLE events (
     environment_id  text NOT NULL,
     connection_id   text NOT NULL,
     subscription_id text,
-    notification_id text NOT NULL,
+    notification_id text, -- NULL where it says what became of a subscription
     trigger         text NOT NULL,
     subject         text NOT NULL,
     object_state    text NOT NULL,

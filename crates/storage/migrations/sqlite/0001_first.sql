@@ -60,12 +60,50 @@ CREATE TABLE subscriptions (
     last_error     TEXT,
     created_at     INTEGER NOT NULL,
     renewed_at     INTEGER,
+    -- What Graph's lifecycle notifications said and has not been seen to, and how many there ever were.
+    lifecycle_missed      INTEGER NOT NULL,
+    lifecycle_reauthorize INTEGER NOT NULL,
+    lifecycle_removed     INTEGER NOT NULL,
+    lifecycle_count       INTEGER NOT NULL,
     UNIQUE (connection_id, resource, change_types)
 ) STRICT;
 CREATE INDEX subscriptions_due ON subscriptions (due_at);
 CREATE INDEX subscriptions_of_environment ON subscriptions (environment_id, seq);
 CREATE INDEX subscriptions_of_integration ON subscriptions (integration_id);
 CREATE INDEX subscriptions_of_connection ON subscriptions (connection_id, seq);
+
+-- Subscriptions that are gone while what was known of their items still is to be removed, slice by slice.
+CREATE TABLE deleted_subscriptions (
+    id BLOB PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+
+-- Where comparing with Graph stands, of those subscriptions that are reconciled at all.
+CREATE TABLE reconciles (
+    seq              INTEGER PRIMARY KEY,
+    subscription_id  BLOB NOT NULL UNIQUE REFERENCES subscriptions (id) ON DELETE CASCADE,
+    due_at           INTEGER NOT NULL,
+    reason           TEXT NOT NULL,
+    asked_at         INTEGER NOT NULL,
+    deliver_existing INTEGER NOT NULL,
+    started_at       INTEGER, -- NULL between rounds
+    finished_at      INTEGER, -- NULL before the first whole round
+    finds            INTEGER NOT NULL,
+    failures         INTEGER NOT NULL,
+    last_error       TEXT
+) STRICT;
+CREATE INDEX reconciles_due ON reconciles (due_at);
+
+CREATE TABLE reconcile_scopes (
+    seq             INTEGER PRIMARY KEY,
+    subscription_id BLOB NOT NULL REFERENCES subscriptions (id) ON DELETE CASCADE,
+    name            TEXT NOT NULL, -- Graph's id of the folder; empty where there is but one scope
+    link            TEXT, -- where to go on
+    enumeration     INTEGER NOT NULL,
+    enumerating     INTEGER NOT NULL,
+    window_from     INTEGER,
+    window_to       INTEGER,
+    UNIQUE (subscription_id, name)
+) STRICT;
 
 CREATE TABLE webhooks (
     seq             INTEGER PRIMARY KEY,
@@ -100,11 +138,18 @@ CREATE TABLE keys (
 ) STRICT;
 CREATE INDEX keys_of_environment ON keys (environment_id, seq);
 
+-- When somebody was at work last.
+CREATE TABLE alive (
+    at INTEGER
+) STRICT;
+INSERT INTO alive VALUES (NULL);
+
 CREATE TABLE notifications (
     seq                   INTEGER PRIMARY KEY,
     id                    BLOB NOT NULL UNIQUE,
     environment_id        BLOB NOT NULL,
     integration_id        BLOB NOT NULL,
+    origin                TEXT NOT NULL, -- 'notification', 'reconcile'
     received_at           INTEGER NOT NULL,
     verdict               TEXT NOT NULL,
     connection_id         BLOB,
@@ -166,7 +211,7 @@ CREATE TABLE events (
     environment_id  BLOB NOT NULL,
     connection_id   BLOB NOT NULL,
     subscription_id BLOB,
-    notification_id BLOB NOT NULL,
+    notification_id BLOB, -- NULL where it says what became of a subscription
     trigger         TEXT NOT NULL,
     subject         TEXT NOT NULL,
     object_state    TEXT NOT NULL,
@@ -196,6 +241,21 @@ CREATE INDEX deliveries_dead ON deliveries (seq) WHERE state = 'dead';
 CREATE INDEX deliveries_dead_of_webhook ON deliveries (webhook_id, seq) WHERE state = 'dead';
 CREATE INDEX deliveries_of_event ON deliveries (event_seq);
 CREATE INDEX deliveries_of_webhook ON deliveries (webhook_id, seq);
+
+-- What is known of the items that subscriptions watch. Nearly every event touches a row, so a row is found by its key
+-- alone and lies with those of its subscription; what an event changes stands in no index.
+CREATE TABLE known_items (
+    subscription_id BLOB NOT NULL,
+    item            TEXT NOT NULL, -- Graph's id
+    scope           TEXT NOT NULL,
+    enumeration     INTEGER NOT NULL,
+    seen            BLOB,
+    told            INTEGER NOT NULL,
+    version         BLOB,
+    PRIMARY KEY (subscription_id, item)
+) STRICT, WITHOUT ROWID;
+-- Where there is but one scope, its items are all of the subscription's.
+CREATE INDEX known_items_of_scope ON known_items (subscription_id, scope, item) WHERE scope <> '';
 
 CREATE TABLE attempts (
     seq          INTEGER PRIMARY KEY,

@@ -87,7 +87,7 @@ pub(crate) async fn finishing_makes_the_event_and_its_deliveries(world: World) {
     assert!(
         world
             .store
-            .finish_notification(queued.seq, queued.lease, events)
+            .finish_notification(queued.seq, queued.lease, events.into())
             .await
             .unwrap()
     );
@@ -133,7 +133,7 @@ pub(crate) async fn finishing_twice_leads_to_nothing_twice(world: World) {
         let event = world.event(&tenant, &queued, &[tenant.webhook]);
         let finished = world
             .store
-            .finish_notification(queued.seq, queued.lease, vec![event])
+            .finish_notification(queued.seq, queued.lease, vec![event].into())
             .await
             .unwrap();
         assert_eq!(finished, first);

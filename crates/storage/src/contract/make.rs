@@ -9,7 +9,7 @@ use tidings_domain::{
     event::{Event, ObjectState},
     ids::{ConnectionId, DeliveryId, EnvironmentId, IntegrationId, WebhookId},
     integration::{GLOBAL_GRAPH_URL, GLOBAL_LOGIN_URL, Integration, WebhookSecret},
-    notification::{Notification, Verdict},
+    notification::{Notification, Origin, Verdict},
     page::{Page, PageLimit},
     resource::{ChangeType, ResourceKind},
     shard::Shard,
@@ -24,7 +24,7 @@ use crate::{
     Lease,
     record::{
         AfterAttempt, AttemptResult, DedupKey, DueDelivery, HealthChange, NewDelivery, NewEvent,
-        NewNotification, QueuedNotification, Seq,
+        NewNotification, QueuedNotification, Seq, SubscriptionUpdate,
     },
 };
 
@@ -36,7 +36,7 @@ pub(crate) struct Tenant {
     pub(crate) webhook: WebhookId,
 }
 
-pub(crate) const UPDATED: Trigger = Trigger {
+pub(crate) const UPDATED: Trigger = Trigger::Change {
     kind: ResourceKind::Event,
     change: ChangeType::Updated,
 };
@@ -101,6 +101,24 @@ impl World {
             last_error: None,
             created_at: self.now(),
             renewed_at: None,
+            lifecycle: None,
+        }
+    }
+
+    /// An update that leaves everything as it is.
+    pub(crate) fn update(&self, subscription: &Subscription) -> SubscriptionUpdate {
+        SubscriptionUpdate {
+            id: subscription.id,
+            state: subscription.state,
+            graph_id: subscription.graph_id.clone(),
+            expires_at: subscription.expires_at,
+            due_at: subscription.due_at,
+            failures: subscription.failures,
+            last_error: subscription.last_error.clone(),
+            renewed_at: subscription.renewed_at,
+            attended: None,
+            reconcile: None,
+            events: Vec::new(),
         }
     }
 
@@ -142,6 +160,7 @@ impl World {
             id: self.ids.next(),
             environment: tenant.environment,
             integration: tenant.integration,
+            origin: Origin::Notification,
             received_at: self.now(),
             verdict,
             connection: (verdict == Verdict::Accepted).then_some(tenant.connection),
@@ -206,7 +225,7 @@ impl World {
                 environment: tenant.environment,
                 connection: tenant.connection,
                 subscription: of.notification.subscription,
-                notification: of.notification.id,
+                notification: Some(of.notification.id),
                 trigger: UPDATED,
                 subject: of.notification.resource.clone(),
                 object_state: ObjectState::Fetched,
@@ -235,7 +254,7 @@ impl World {
         let ids = event.deliveries.iter().map(|one| one.id).collect();
         assert!(
             self.store
-                .finish_notification(queued.seq, queued.lease, vec![event])
+                .finish_notification(queued.seq, queued.lease, vec![event].into())
                 .await
                 .unwrap()
         );

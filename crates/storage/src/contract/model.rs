@@ -19,7 +19,7 @@ use super::{
     World,
     make::{Tenant, key},
 };
-use crate::record::{AfterAttempt, Seq, WebhookChange};
+use crate::record::{AfterAttempt, Outcome, Seq, WebhookChange};
 
 const WEBHOOKS: usize = 3;
 
@@ -108,7 +108,7 @@ pub(crate) async fn the_store_and_a_model_of_it_agree(mut world: World) {
         for seq in model.queue.into_keys() {
             world
                 .store
-                .finish_notification(seq, world.lease(Shard::FIRST), Vec::new())
+                .finish_notification(seq, world.lease(Shard::FIRST), Outcome::default())
                 .await
                 .unwrap();
         }
@@ -218,7 +218,7 @@ async fn take(
             assert!(
                 world
                     .store
-                    .finish_notification(seq, world.lease(Shard::FIRST), vec![event])
+                    .finish_notification(seq, world.lease(Shard::FIRST), vec![event].into())
                     .await
                     .unwrap()
             );

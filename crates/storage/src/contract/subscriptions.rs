@@ -104,16 +104,7 @@ pub(crate) async fn an_update_sets_what_the_loop_has_done(world: World) {
     subscription.failures = 2;
     subscription.last_error = Some("Graph was busy".to_owned());
     subscription.renewed_at = Some(world.now());
-    let update = SubscriptionUpdate {
-        id: subscription.id,
-        state: subscription.state,
-        graph_id: subscription.graph_id.clone(),
-        expires_at: subscription.expires_at,
-        due_at: subscription.due_at,
-        failures: subscription.failures,
-        last_error: subscription.last_error.clone(),
-        renewed_at: subscription.renewed_at,
-    };
+    let update = world.update(&subscription);
     world
         .store
         .update_subscription(update.clone(), None)

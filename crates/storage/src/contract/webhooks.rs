@@ -172,7 +172,7 @@ pub(crate) async fn removing_many_deliveries_ends(world: World) {
         .collect();
     world
         .store
-        .finish_notification(queued.seq, queued.lease, vec![event])
+        .finish_notification(queued.seq, queued.lease, vec![event].into())
         .await
         .unwrap();
     assert_eq!(world.store.health().await.pending_deliveries, 2_500);

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     StoreError,
-    record::{AfterAttempt, DeliveryFilter, Seq, StoreHealth},
+    record::{AfterAttempt, DeliveryFilter, Outcome, Seq, StoreHealth},
 };
 
 pub(crate) async fn all_of_it_is_there_after_a_restart(mut world: World) {
@@ -75,7 +75,7 @@ pub(crate) async fn what_is_not_there_is_none(world: World) {
     let lease = world.lease(Shard::FIRST);
     assert!(
         !store
-            .finish_notification(Seq(5), lease, Vec::new())
+            .finish_notification(Seq(5), lease, Outcome::default())
             .await
             .unwrap()
     );

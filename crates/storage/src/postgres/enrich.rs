@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     Lease, StoreError, checksum,
-    record::{KeyedHash, NewEvent, QueuedNotification, Seq},
+    record::{KeyedHash, NewEvent, Outcome, QueuedNotification, Seq},
 };
 
 /// How many bytes of items one answer holds at most: an item can be as large as a POST.
@@ -233,7 +233,7 @@ pub(super) fn fenced(shard: Shard) -> Undone {
 pub(super) struct Finish {
     pub(super) seq: Seq,
     pub(super) lease: Lease,
-    pub(super) events: Vec<NewEvent>,
+    pub(super) outcome: Outcome,
 }
 
 /// `$1` … `$3`: places, shards and epochs. `$4`: this node. `$5` … the events, `$16` … the deliveries. Each step waits for
@@ -280,7 +280,7 @@ struct Made<'a> {
     environment: Vec<String>,
     connection: Vec<String>,
     subscription: Vec<Option<String>>,
-    notification: Vec<String>,
+    notification: Vec<Option<String>>,
     trigger: Vec<String>,
     subject: Vec<Cow<'a, str>>,
     object_state: Vec<&'static str>,
@@ -306,7 +306,7 @@ impl<'a> Made<'a> {
         self.environment.push(event.environment.to_string());
         self.connection.push(event.connection.to_string());
         self.subscription.push(shown(event.subscription));
-        self.notification.push(event.notification.to_string());
+        self.notification.push(shown(event.notification));
         self.trigger.push(event.trigger.to_string());
         self.subject.push(text(&event.subject));
         self.object_state.push(event.object_state.as_str());
@@ -320,12 +320,13 @@ impl Grouped for Finish {
     type Answer = bool;
 
     fn rows(&self) -> usize {
-        let events = self.events.iter();
-        1 + events.map(|new| 1 + new.deliveries.len()).sum::<usize>()
+        let events = self.outcome.events.iter();
+        2 + events.map(|new| 1 + new.deliveries.len()).sum::<usize>()
     }
 
     fn bytes(&self) -> usize {
-        self.events.iter().map(|new| new.event.body.len()).sum()
+        let events = self.outcome.events.iter();
+        events.map(|new| new.event.body.len()).sum()
     }
 
     async fn write(
@@ -339,7 +340,7 @@ impl Grouped for Finish {
             places.push(one.seq.0);
             shards.push(i16::from(one.lease.shard().get()));
             epochs.push(one.lease.epoch());
-            for new in &one.events {
+            for new in &one.outcome.events {
                 made.push(one.seq, new);
             }
         }
@@ -378,7 +379,7 @@ impl Grouped for Finish {
                 reading.finished(one.seq.0);
             }
             if taken {
-                let to = one.events.iter().flat_map(|new| &new.deliveries);
+                let to = one.outcome.events.iter().flat_map(|new| &new.deliveries);
                 shared.hints.due(to.map(|delivery| delivery.webhook));
             }
             answers.push(Ok(taken));

@@ -66,7 +66,7 @@ fn read(columns: &mut Columns<'_>) -> Result<Event, Undone> {
         environment: columns.parsed()?,
         connection: columns.parsed()?,
         subscription: columns.parsed_if_any()?,
-        notification: columns.parsed()?,
+        notification: columns.parsed_if_any()?,
         trigger: columns.trigger()?,
         subject: columns.value()?,
         object_state: columns.word(&ObjectState::ALL, ObjectState::as_str)?,

@@ -40,6 +40,7 @@ struct Columns<'a> {
     id: Vec<String>,
     environment: Vec<String>,
     integration: Vec<String>,
+    origin: Vec<&'static str>,
     received_at: Vec<i64>,
     verdict: Vec<&'static str>,
     connection: Vec<Option<String>>,
@@ -59,6 +60,7 @@ impl<'a> Columns<'a> {
         self.id.push(one.id.to_string());
         self.environment.push(one.environment.to_string());
         self.integration.push(one.integration.to_string());
+        self.origin.push(one.origin.as_str());
         self.received_at.push(one.received_at.as_millis());
         self.verdict.push(verdict.as_str());
         self.connection.push(shown(one.connection));
@@ -77,13 +79,14 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// Binds the fifteen columns, in the order in which [`input`] names them.
+/// Binds the sixteen columns, in the order in which [`input`] names them.
 macro_rules! bind {
     ($query:expr, $columns:expr) => {
         $query
             .bind($columns.id)
             .bind($columns.environment)
             .bind($columns.integration)
+            .bind($columns.origin)
             .bind($columns.received_at)
             .bind($columns.verdict)
             .bind($columns.connection)
@@ -101,14 +104,14 @@ macro_rules! bind {
 
 macro_rules! arrays {
     () => {
-        "$1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[],
-             $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::bigint[], $15::bytea[]"
+        "$1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[],
+             $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::bigint[], $16::bytea[]"
     };
 }
 
 macro_rules! names {
     () => {
-        "id, environment_id, integration_id, received_at, verdict, connection_id, subscription_id,
+        "id, environment_id, integration_id, origin, received_at, verdict, connection_id, subscription_id,
              graph_subscription_id, tenant_id, change_type, lifecycle_event, resource, etag, checksum, item"
     };
 }
@@ -118,10 +121,10 @@ const RECORD: &str = concat!(
     "WITH me AS MATERIALIZED (
          SELECT pg_current_xact_id() AS id, ", turn!(today), " AS today, ", turn!(yesterday), " AS yesterday),
      input AS MATERIALIZED (
-         SELECT * FROM unnest(", arrays!(), ", $16::bytea[], $17::bytea[], $18::bigint[], $19::smallint[])
+         SELECT * FROM unnest(", arrays!(), ", $17::bytea[], $18::bytea[], $19::bigint[], $20::smallint[])
              WITH ORDINALITY AS i(", names!(), ", key, client_state_hash, due_at, shard, place)),
      seen AS MATERIALIZED (
-         SELECT key FROM dedup WHERE turn = (SELECT yesterday FROM me) AND key = ANY($16)),
+         SELECT key FROM dedup WHERE turn = (SELECT yesterday FROM me) AND key = ANY($17)),
      claimed AS (
          INSERT INTO dedup (turn, key)
          SELECT me.today, i.key FROM input i, me
@@ -137,7 +140,7 @@ const RECORD: &str = concat!(
              ORDER BY i.place) j),
      kept AS (
          INSERT INTO notifications (seq, ", names!(), ")
-         SELECT seq, id, environment_id, integration_id, received_at, given, connection_id, subscription_id,
+         SELECT seq, id, environment_id, integration_id, origin, received_at, given, connection_id, subscription_id,
              graph_subscription_id, tenant_id, change_type, lifecycle_event, resource, etag, checksum, item
          FROM judged ORDER BY place),
      queued AS (
@@ -221,8 +224,8 @@ const REJECT: &str = concat!(
          SELECT * FROM unnest(", arrays!(), ") WITH ORDINALITY AS i(", names!(), ", place)),
      kept AS (
          INSERT INTO notifications (seq, ", names!(), ")
-         SELECT nextval('notifications_seq'), id, environment_id, integration_id, received_at, verdict, connection_id,
-             subscription_id, graph_subscription_id, tenant_id, change_type, lifecycle_event, resource, etag, checksum,
+         SELECT nextval('notifications_seq'), id, environment_id, integration_id, origin, received_at, verdict,
+             connection_id, subscription_id, graph_subscription_id, tenant_id, change_type, lifecycle_event, resource, etag, checksum,
              item
          FROM (SELECT * FROM input ORDER BY place) i)
      INSERT INTO rejected AS r (integration_id, kept)

@@ -19,8 +19,9 @@ use crate::record::NotificationFilter;
 /// The columns that [`read`] reads, but for the item.
 macro_rules! columns {
     () => {
-        "n.seq, n.id, n.environment_id, n.integration_id, n.received_at, n.verdict, n.connection_id, \
-         n.subscription_id, n.graph_subscription_id, n.tenant_id, n.change_type, n.lifecycle_event, n.resource, n.etag"
+        "n.seq, n.id, n.environment_id, n.integration_id, n.origin, n.received_at, n.verdict, n.connection_id, \
+         n.subscription_id, n.graph_subscription_id, n.tenant_id, n.change_type, n.lifecycle_event, n.resource, \
+         n.etag"
     };
 }
 pub(super) use columns;
@@ -85,6 +86,7 @@ pub(super) fn read(columns: &mut Columns<'_>) -> Result<Notification, Undone> {
         id: columns.parsed()?,
         environment: columns.parsed()?,
         integration: columns.parsed()?,
+        origin: columns.parsed()?,
         received_at: columns.time()?,
         verdict: columns.parsed()?,
         connection: columns.parsed_if_any()?,

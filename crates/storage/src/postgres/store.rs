@@ -15,6 +15,7 @@ use tidings_domain::{
     key::ApiKey,
     notification::{Notification, Verdict},
     page::{Listing, Page},
+    reconcile::{Reconcile, ReconcileScope},
     shard::Shard,
     subscription::Subscription,
     webhook::Webhook,
@@ -22,18 +23,19 @@ use tidings_domain::{
 
 use super::{
     PostgresStore, connections, deliver, deliveries, enrich, environments, events, ingest,
-    integrations, keys, lists, notifications,
+    integrations, keys, known_items, lists, notifications,
     pool::Purpose,
-    subscriptions,
+    reconcile, subscriptions,
     trouble::{Trouble, Undone},
     webhooks,
 };
 use crate::{
     Holdings, Lease, Signal, Store, StoreError,
     record::{
-        AttemptResult, DeliveryFilter, DueDelivery, DueSubscription, EventFilter, KeyedHash,
-        NewApiKey, NewEvent, NewNotification, NotificationFilter, QueuedNotification, Seq,
-        StoreHealth, SubscriptionUpdate, WebhookChange,
+        AskReconcile, AttemptResult, DeliveryFilter, DueDelivery, DueReconcile, DueSubscription,
+        EventFilter, KeyedHash, KnownItem, NewApiKey, NewNotification, NotificationFilter, Outcome,
+        QueuedNotification, ReconcilePage, ReconcileUpdate, Seq, StoreHealth, SubscriptionFilter,
+        SubscriptionUpdate, WebhookChange,
     },
     rejected,
 };
@@ -312,12 +314,86 @@ impl Store for PostgresStore {
         &self,
         seq: Seq,
         lease: Lease,
-        events: Vec<NewEvent>,
+        outcome: Outcome,
     ) -> Result<bool, StoreError> {
         self.lanes
             .finish
-            .write(enrich::Finish { seq, lease, events })
+            .write(enrich::Finish {
+                seq,
+                lease,
+                outcome,
+            })
             .await
+    }
+
+    async fn due_reconciles(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<DueReconcile>, StoreError> {
+        on!(self, take sql => reconcile::due(&self.shared, sql, now, limit))
+    }
+
+    async fn next_due_reconcile(&self) -> Result<Option<Timestamp>, StoreError> {
+        on!(self, take sql => reconcile::next_due(&self.shared, sql))
+    }
+
+    async fn reconcile(&self, id: SubscriptionId) -> Result<Option<Reconcile>, StoreError> {
+        on!(self, read sql => reconcile::one(sql, id))
+    }
+
+    async fn ask_reconcile(
+        &self,
+        which: SubscriptionFilter,
+        ask: AskReconcile,
+    ) -> Result<u64, StoreError> {
+        on!(self, write sql => reconcile::ask(&self.shared, sql, which, &ask))
+    }
+
+    async fn reconcile_scopes(
+        &self,
+        id: SubscriptionId,
+    ) -> Result<Vec<ReconcileScope>, StoreError> {
+        on!(self, take sql => reconcile::scopes(sql, id))
+    }
+
+    async fn known_items(
+        &self,
+        id: SubscriptionId,
+        items: Vec<String>,
+    ) -> Result<Vec<KnownItem>, StoreError> {
+        on!(self, take sql => known_items::these(sql, id, &items))
+    }
+
+    async fn items_not_shown(
+        &self,
+        id: SubscriptionId,
+        scope: String,
+        enumeration: u64,
+        after: String,
+        limit: u32,
+    ) -> Result<Vec<KnownItem>, StoreError> {
+        on!(self, take sql => known_items::not_shown(sql, id, &scope, enumeration, &after, limit))
+    }
+
+    async fn record_reconcile_page(
+        &self,
+        page: ReconcilePage,
+        lease: Lease,
+    ) -> Result<(), StoreError> {
+        on!(self, write sql => reconcile::record_page(&self.shared, sql, &page, lease))
+    }
+
+    async fn update_reconcile(
+        &self,
+        update: ReconcileUpdate,
+        lease: Lease,
+    ) -> Result<(), StoreError> {
+        on!(self, write sql => reconcile::update(&self.shared, sql, &update, lease))
+    }
+
+    async fn note_alive(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        on!(self, write sql => reconcile::note_alive(sql, now))
     }
 
     async fn webhooks_with_pending(&self) -> Result<Vec<(WebhookId, Timestamp)>, StoreError> {

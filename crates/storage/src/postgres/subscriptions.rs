@@ -276,6 +276,7 @@ fn read(columns: &mut Columns<'_>, seal: &Seal) -> Result<Subscription, Undone> 
         last_error: columns.value()?,
         created_at: columns.time()?,
         renewed_at: columns.time_if_any()?,
+        lifecycle: None,
     })
 }
 

@@ -153,6 +153,7 @@ impl<'a, 'sql> Binding<'a, 'sql> {
         self.next(notification.id.to_bytes())?;
         self.next(notification.environment.to_bytes())?;
         self.next(notification.integration.to_bytes())?;
+        self.next(notification.origin.as_str())?;
         self.next(Time(notification.received_at))?;
         self.next(verdict.as_str())?;
         self.next(notification.connection.map(Compact::to_bytes))?;
@@ -199,11 +200,11 @@ impl Texts {
         Self {
             rows,
             notifications: format!(
-                "INSERT INTO notifications (id, environment_id, integration_id, received_at, verdict, connection_id,
-                     subscription_id, graph_subscription_id, tenant_id, change_type, lifecycle_event, resource, etag,
+                "INSERT INTO notifications (id, environment_id, integration_id, origin, received_at, verdict,
+                     connection_id, subscription_id, graph_subscription_id, tenant_id, change_type, lifecycle_event, resource, etag,
                      dedup_key, checksum, item)
                  VALUES {}",
-                repeated("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+                repeated("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
             ),
             queue: format!(
                 "INSERT INTO queue (seq, due_at, failures, client_state_hash) VALUES {}",

@@ -1,16 +1,19 @@
 //! What enrich reads and writes.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, OptionalExtension as _, Result, Row};
 use tidings_domain::{Timestamp, event::Event, ids::Compact};
 
 use super::{
-    notifications,
+    notifications, reconcile,
     row::{self, Columns, Text, Time, unreadable},
+    subscriptions,
     writer::{Tx, Undone},
 };
 use crate::{
     Lease,
-    record::{KeyedHash, NewEvent, QueuedNotification, Seq},
+    record::{KeyedHash, NewEvent, Outcome, QueuedNotification, Seq, SubscriptionFilter},
 };
 
 /// How many bytes of items one answer holds at most: an item can be as large as a POST.
@@ -63,7 +66,7 @@ pub(super) fn postpone(tx: &Tx<'_>, seq: Seq, due_at: Timestamp) -> Result<(), U
     Ok(())
 }
 
-pub(super) fn finish(tx: &mut Tx<'_>, seq: Seq, events: &[NewEvent]) -> Result<bool, Undone> {
+pub(super) fn finish(tx: &mut Tx<'_>, seq: Seq, outcome: &Arc<Outcome>) -> Result<bool, Undone> {
     let taken = tx
         .sql
         .prepare_cached("DELETE FROM queue WHERE seq = ?")?
@@ -72,6 +75,19 @@ pub(super) fn finish(tx: &mut Tx<'_>, seq: Seq, events: &[NewEvent]) -> Result<b
         return Ok(false);
     }
     tx.tally.queued -= 1;
+    tell(tx, &outcome.events)?;
+    tx.told.add(outcome);
+    if let Some(note) = &outcome.lifecycle {
+        subscriptions::note_lifecycle(tx, note)?;
+    }
+    if let Some((subscription, ask)) = &outcome.reconcile {
+        reconcile::ask(tx, SubscriptionFilter::One(*subscription), ask)?;
+    }
+    Ok(true)
+}
+
+/// Keeps events, each with a delivery to each of its webhooks that still exists.
+pub(super) fn tell(tx: &mut Tx<'_>, events: &[NewEvent]) -> Result<()> {
     for new in events {
         let event = insert(tx, &new.event)?;
         for delivery in &new.deliveries {
@@ -93,7 +109,7 @@ pub(super) fn finish(tx: &mut Tx<'_>, seq: Seq, events: &[NewEvent]) -> Result<b
             tx.tally.pending += i64::try_from(made).unwrap_or(0);
         }
     }
-    Ok(true)
+    Ok(())
 }
 
 fn insert(tx: &Tx<'_>, event: &Event) -> Result<i64> {
@@ -108,7 +124,7 @@ fn insert(tx: &Tx<'_>, event: &Event) -> Result<i64> {
             event.environment.to_bytes(),
             event.connection.to_bytes(),
             event.subscription.map(Compact::to_bytes),
-            event.notification.to_bytes(),
+            event.notification.map(Compact::to_bytes),
             Text(event.trigger),
             &event.subject,
             event.object_state.as_str(),

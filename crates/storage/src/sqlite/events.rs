@@ -61,7 +61,7 @@ fn read(columns: &mut Columns<'_>) -> Result<Event> {
         environment: columns.id()?,
         connection: columns.id()?,
         subscription: columns.id_if_any()?,
-        notification: columns.id()?,
+        notification: columns.id_if_any()?,
         trigger: columns.trigger()?,
         subject: columns.value()?,
         object_state: columns.word(&ObjectState::ALL, ObjectState::as_str)?,

@@ -8,7 +8,9 @@
 //! | `reader` | the few threads that read |
 //! | `store` | the verbs, each in one line |
 //! | `environments` … `keys` | what is configured, a file each |
-//! | `ingest`, `enrich`, `deliver` | what the stages read and write |
+//! | `ingest`, `enrich`, `reconcile`, `deliver` | what the stages read and write |
+//! | `arrivals`, `told` | rows on their way into the tables, many to a statement |
+//! | `known_items` | what is known of the items that subscriptions watch |
 //! | `notifications`, `events`, `deliveries`, `lists` | what people look at |
 //! | `source` | the store while it is copied into another |
 //! | `health`, `check` | what the store says of itself |
@@ -40,15 +42,18 @@ mod id;
 mod ingest;
 mod integrations;
 mod keys;
+mod known_items;
 mod lists;
 pub mod migrate;
 mod notifications;
 mod open;
 mod reader;
+mod reconcile;
 mod row;
 mod source;
 mod store;
 mod subscriptions;
+mod told;
 mod trouble;
 mod webhooks;
 mod writer;

@@ -86,6 +86,13 @@ impl<'a> Columns<'a> {
         Ok(self.value::<Option<i64>>()?.map(Timestamp::from_millis))
     }
 
+    /// A number that cannot be negative.
+    pub(super) fn number(&mut self) -> Result<u64> {
+        let place = self.next;
+        let number: i64 = self.value()?;
+        u64::try_from(number).map_err(|error| unreadable(place, &error))
+    }
+
     pub(super) fn bytes(&mut self) -> Result<Bytes> {
         self.value::<Vec<u8>>().map(Bytes::from)
     }
@@ -173,6 +180,11 @@ pub(super) fn unless_damaged<T>(read: Result<T>) -> Result<Option<T>> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// A number as SQLite can hold it.
+pub(super) fn number(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// The members of a list as text with commas between.

@@ -17,6 +17,7 @@ use tidings_domain::{
     key::ApiKey,
     notification::{Notification, Verdict},
     page::{Listing, Page},
+    reconcile::{Reconcile, ReconcileScope},
     shard::Shard,
     subscription::Subscription,
     webhook::Webhook,
@@ -26,15 +27,16 @@ use super::{
     SqliteStore,
     arrivals::Arrived,
     connections, deliver, deliveries, enrich, environments, events, ingest, integrations, keys,
-    lists, notifications, subscriptions, webhooks,
+    known_items, lists, notifications, reconcile, subscriptions, webhooks,
     writer::{Kind, Tx, Undone},
 };
 use crate::{
     Holdings, Lease, Signal, Store, StoreError,
     record::{
-        AttemptResult, DeliveryFilter, DueDelivery, DueSubscription, EventFilter, KeyedHash,
-        NewApiKey, NewEvent, NewNotification, NotificationFilter, QueuedNotification, Seq,
-        StoreHealth, SubscriptionUpdate, WebhookChange,
+        AskReconcile, AttemptResult, DeliveryFilter, DueDelivery, DueReconcile, DueSubscription,
+        EventFilter, KeyedHash, KnownItem, NewApiKey, NewNotification, NotificationFilter, Outcome,
+        QueuedNotification, ReconcilePage, ReconcileUpdate, Seq, StoreHealth, SubscriptionFilter,
+        SubscriptionUpdate, WebhookChange,
     },
     rejected,
     seal::Seal,
@@ -341,16 +343,106 @@ impl Store for SqliteStore {
         &self,
         seq: Seq,
         _: Lease,
-        events: Vec<NewEvent>,
+        outcome: Outcome,
     ) -> Result<bool, StoreError> {
-        let rows = 1 + events
-            .iter()
-            .map(|new| 1 + new.deliveries.len())
-            .sum::<usize>();
+        let events = outcome.events.iter();
+        let rows = 2 + events.map(|new| 1 + new.deliveries.len()).sum::<usize>();
+        let outcome = Arc::new(outcome);
         self.writer
             .write(Kind::Completion, rows, move |tx| {
-                enrich::finish(tx, seq, &events)
+                enrich::finish(tx, seq, &outcome)
             })
+            .await
+    }
+
+    async fn due_reconciles(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<DueReconcile>, StoreError> {
+        self.readers
+            .read(move |sql| reconcile::due(sql, now, limit))
+            .await
+    }
+
+    async fn next_due_reconcile(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.readers.read(reconcile::next_due).await
+    }
+
+    async fn reconcile(&self, id: SubscriptionId) -> Result<Option<Reconcile>, StoreError> {
+        self.readers.read(move |sql| reconcile::one(sql, id)).await
+    }
+
+    async fn ask_reconcile(
+        &self,
+        which: SubscriptionFilter,
+        ask: AskReconcile,
+    ) -> Result<u64, StoreError> {
+        self.change(move |tx| Ok(reconcile::ask(tx, which, &ask)?))
+            .await
+    }
+
+    async fn reconcile_scopes(
+        &self,
+        id: SubscriptionId,
+    ) -> Result<Vec<ReconcileScope>, StoreError> {
+        self.readers
+            .read(move |sql| reconcile::scopes(sql, id))
+            .await
+    }
+
+    async fn known_items(
+        &self,
+        id: SubscriptionId,
+        items: Vec<String>,
+    ) -> Result<Vec<KnownItem>, StoreError> {
+        self.readers
+            .read(move |sql| known_items::these(sql, id, &items))
+            .await
+    }
+
+    async fn items_not_shown(
+        &self,
+        id: SubscriptionId,
+        scope: String,
+        enumeration: u64,
+        after: String,
+        limit: u32,
+    ) -> Result<Vec<KnownItem>, StoreError> {
+        self.readers
+            .read(move |sql| known_items::not_shown(sql, id, &scope, enumeration, &after, limit))
+            .await
+    }
+
+    async fn record_reconcile_page(
+        &self,
+        mut page: ReconcilePage,
+        _: Lease,
+    ) -> Result<(), StoreError> {
+        let finds: Arc<[Arrived]> = page
+            .finds
+            .drain(..)
+            .map(|find| {
+                Arrived::new(NewNotification {
+                    dedup_key: None,
+                    ..find
+                })
+            })
+            .collect();
+        let rows = 1 + finds.len() + page.items.len() + page.forget.len();
+        self.writer
+            .write(Kind::New, rows, move |tx| {
+                reconcile::record_page(tx, &page, &finds)
+            })
+            .await
+    }
+
+    async fn update_reconcile(&self, update: ReconcileUpdate, _: Lease) -> Result<(), StoreError> {
+        self.change(move |tx| reconcile::update(tx, &update)).await
+    }
+
+    async fn note_alive(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        self.change(move |tx| Ok(reconcile::note_alive(tx, now)?))
             .await
     }
 

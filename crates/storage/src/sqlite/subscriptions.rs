@@ -1,23 +1,26 @@
 //! Subscriptions.
 
-use rusqlite::{Connection, OptionalExtension as _, Result};
+use rusqlite::{Connection, OptionalExtension as _, Result, params};
 use tidings_domain::{
     Timestamp,
     ids::{Compact, ConnectionId, EnvironmentId, SubscriptionId},
+    notification::LifecycleEvent,
     page::{Listing, Page},
     resource::ResourceKind,
-    subscription::Subscription,
+    subscription::{Lifecycle, Subscription},
 };
 
 use super::{
+    enrich, known_items,
     lists::{List, Scan},
+    reconcile,
     row::{self, Columns, Text, Time},
     trouble,
     writer::{Tx, Undone},
 };
 use crate::{
     Lease, StoreError,
-    record::{DueSubscription, SubscriptionUpdate},
+    record::{DueSubscription, LifecycleNote, SubscriptionUpdate},
     seal::{Place, Seal},
 };
 
@@ -25,7 +28,8 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT seq, id, environment_id, integration_id, connection_id, resource, kind, change_types, state, \
-             client_state, graph_id, expires_at, due_at, failures, last_error, created_at, renewed_at \
+             client_state, graph_id, expires_at, due_at, failures, last_error, created_at, renewed_at, \
+             lifecycle_missed, lifecycle_reauthorize, lifecycle_removed, lifecycle_count \
              FROM subscriptions",
             $rest
         )
@@ -34,15 +38,16 @@ macro_rules! select {
 
 pub(super) fn create(tx: &Tx<'_>, subscription: &Subscription) -> Result<(), Undone> {
     let row = subscription.id.to_string();
+    let lifecycle = subscription.lifecycle.unwrap_or_default();
     let inserted = tx
         .sql
         .prepare_cached(
             "INSERT INTO subscriptions (id, environment_id, integration_id, connection_id, resource, kind,
                  change_types, state, client_state, graph_id, expires_at, due_at, failures, last_error, created_at,
-                 renewed_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 renewed_at, lifecycle_missed, lifecycle_reauthorize, lifecycle_removed, lifecycle_count)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
-        .execute((
+        .execute(params![
             subscription.id.to_bytes(),
             subscription.environment.to_bytes(),
             subscription.integration.to_bytes(),
@@ -60,7 +65,11 @@ pub(super) fn create(tx: &Tx<'_>, subscription: &Subscription) -> Result<(), Und
             &subscription.last_error,
             Time(subscription.created_at),
             subscription.renewed_at.map(Time),
-        ));
+            lifecycle.missed,
+            lifecycle.reauthorize,
+            lifecycle.removed,
+            row::number(lifecycle.count),
+        ]);
     match inserted {
         Err(error) if trouble::is_taken(&error) => Err(Undone::Refused(StoreError::Conflict {
             what: format!(
@@ -134,13 +143,19 @@ pub(super) fn next_due(sql: &Connection) -> Result<Option<Timestamp>> {
         .query_row([], |row| Columns::new(row).time_if_any())
 }
 
-pub(super) fn update(tx: &Tx<'_>, update: &SubscriptionUpdate) -> Result<(), Undone> {
+pub(super) fn update(tx: &mut Tx<'_>, update: &SubscriptionUpdate) -> Result<(), Undone> {
+    // ?9: up to which lifecycle notification it was seen to. Any after that keep it due.
     let changed = tx
         .sql
         .prepare_cached(
-            "UPDATE subscriptions SET state = ?, graph_id = ?, expires_at = ?, due_at = ?, failures = ?,
-                 last_error = ?, renewed_at = ?
-             WHERE id = ?",
+            "UPDATE subscriptions SET state = ?1, graph_id = ?2, expires_at = ?3, failures = ?5, last_error = ?6,
+                 renewed_at = ?7,
+                 due_at = iif(lifecycle_count IS ?9 OR NOT (lifecycle_missed OR lifecycle_reauthorize OR lifecycle_removed),
+                     ?4, min(due_at, ?4)),
+                 lifecycle_missed = lifecycle_missed AND lifecycle_count IS NOT ?9,
+                 lifecycle_reauthorize = lifecycle_reauthorize AND lifecycle_count IS NOT ?9,
+                 lifecycle_removed = lifecycle_removed AND lifecycle_count IS NOT ?9
+             WHERE id = ?8",
         )?
         .execute((
             update.state.as_str(),
@@ -151,21 +166,53 @@ pub(super) fn update(tx: &Tx<'_>, update: &SubscriptionUpdate) -> Result<(), Und
             &update.last_error,
             update.renewed_at.map(Time),
             update.id.to_bytes(),
+            update.attended.map(row::number),
         ))?;
     if changed == 0 {
-        return Err(Undone::Refused(StoreError::Missing {
-            what: format!("subscription {}", update.id),
-        }));
+        return Err(missing(update.id));
     }
+    if let Some(ask) = &update.reconcile {
+        reconcile::begin(tx, update.id, ask)?;
+    }
+    enrich::tell(tx, &update.events)?;
     Ok(())
 }
 
-pub(super) fn delete(tx: &Tx<'_>, id: SubscriptionId) -> Result<bool, Undone> {
+/// Notes what a lifecycle notification says, if its subscription still is there.
+pub(super) fn note_lifecycle(tx: &Tx<'_>, note: &LifecycleNote) -> Result<()> {
+    tx.sql
+        .prepare_cached(
+            "UPDATE subscriptions SET lifecycle_missed = lifecycle_missed OR ?1,
+                 lifecycle_reauthorize = lifecycle_reauthorize OR ?2, lifecycle_removed = lifecycle_removed OR ?3,
+                 lifecycle_count = lifecycle_count + 1, due_at = min(due_at, ?4)
+             WHERE id = ?5",
+        )?
+        .execute((
+            note.event == LifecycleEvent::Missed,
+            note.event == LifecycleEvent::ReauthorizationRequired,
+            note.event == LifecycleEvent::SubscriptionRemoved,
+            Time(note.due_at),
+            note.subscription.to_bytes(),
+        ))?;
+    Ok(())
+}
+
+pub(super) fn missing(id: SubscriptionId) -> Undone {
+    Undone::Refused(StoreError::Missing {
+        what: format!("subscription {id}"),
+    })
+}
+
+pub(super) fn delete(tx: &mut Tx<'_>, id: SubscriptionId) -> Result<bool, Undone> {
     let deleted = tx
         .sql
         .prepare_cached("DELETE FROM subscriptions WHERE id = ?")?
         .execute([id.to_bytes()])?;
-    Ok(deleted > 0)
+    if deleted == 0 {
+        return Ok(false);
+    }
+    known_items::forget_all(tx, id)?;
+    Ok(true)
 }
 
 fn read_row(row: &rusqlite::Row<'_>, seal: &Seal) -> Result<Subscription> {
@@ -193,7 +240,19 @@ fn read(columns: &mut Columns<'_>, seal: &Seal) -> Result<Subscription> {
         last_error: columns.value()?,
         created_at: columns.time()?,
         renewed_at: columns.time_if_any()?,
+        lifecycle: lifecycle(columns)?,
     })
+}
+
+/// `None` unless there is something to see to: how many there were is kept all the same.
+fn lifecycle(columns: &mut Columns<'_>) -> Result<Option<Lifecycle>> {
+    let lifecycle = Lifecycle {
+        missed: columns.value()?,
+        reauthorize: columns.value()?,
+        removed: columns.value()?,
+        count: columns.number()?,
+    };
+    Ok((lifecycle.missed || lifecycle.reauthorize || lifecycle.removed).then_some(lifecycle))
 }
 
 fn client_state(row: &str) -> Place<'_> {

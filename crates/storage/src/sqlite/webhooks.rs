@@ -178,17 +178,17 @@ pub(super) fn has_leftovers(sql: &Connection) -> Result<bool> {
         .query_row([], |row| row.get(0))
 }
 
-/// Removes some deliveries of a removed webhook; whether more are left.
-pub(super) fn remove_leftovers(tx: &mut Tx<'_>) -> Result<bool> {
+/// Removes some deliveries of a removed webhook.
+pub(super) fn remove_leftovers(tx: &mut Tx<'_>) -> Result<()> {
     let id: Option<[u8; 16]> = tx
         .sql
         .prepare_cached("SELECT id FROM deleted_webhooks LIMIT 1")?
         .query_row([], |row| row.get(0))
         .optional()?;
-    match id {
-        Some(id) => Ok(remove_deliveries(tx, id)? || has_leftovers(tx.sql)?),
-        None => Ok(false),
+    if let Some(id) = id {
+        remove_deliveries(tx, id)?;
     }
+    Ok(())
 }
 
 /// Removes a slice of the deliveries that have not arrived, with their attempts; whether more are left.

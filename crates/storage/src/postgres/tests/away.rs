@@ -8,7 +8,7 @@ use super::{Database, eventually};
 use crate::{
     StoreError,
     contract::{World, make::Tenant},
-    record::NewNotification,
+    record::{NewNotification, Outcome},
 };
 
 fn arriving(world: &World, tenant: &Tenant) -> NewNotification {
@@ -81,7 +81,7 @@ async fn no_verb_waits_for_a_database_that_stands_still() {
     }
     let finished = world
         .store
-        .finish_notification(queued.seq, queued.lease, Vec::new())
+        .finish_notification(queued.seq, queued.lease, Outcome::default())
         .await;
     assert!(finished.is_err_and(|error| error.is_transient()));
     let read = world.store.environments().await;
@@ -98,7 +98,7 @@ async fn no_verb_waits_for_a_database_that_stands_still() {
     eventually(async || {
         world
             .store
-            .finish_notification(queued.seq, queued.lease, Vec::new())
+            .finish_notification(queued.seq, queued.lease, Outcome::default())
             .await
             .is_ok()
     })

@@ -18,7 +18,7 @@ use crate::{
     },
     copy::{Copied, Copy, CopyError, Progress, run},
     postgres::OpenError,
-    record::{AfterAttempt, DeliveryFilter, EventFilter, NotificationFilter, Seq},
+    record::{AfterAttempt, DeliveryFilter, EventFilter, NotificationFilter, Outcome, Seq},
     sqlite::{SqliteOptions, SqliteStore},
 };
 
@@ -138,7 +138,7 @@ async fn everything_is_there_after_a_copy_and_can_be_used() {
     let queue = to.queued_notifications(Seq::default(), 100).await.unwrap();
     assert_eq!(queue.len(), 4);
     let finished = to
-        .finish_notification(queue[0].seq, queue[0].lease, Vec::new())
+        .finish_notification(queue[0].seq, queue[0].lease, Outcome::default())
         .await;
     assert!(finished.unwrap());
     let tenant = crate::contract::make::Tenant {

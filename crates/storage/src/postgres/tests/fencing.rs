@@ -6,7 +6,7 @@ use super::Database;
 use crate::{
     Lease, StoreError,
     contract::make::all,
-    record::{AfterAttempt, EventFilter, SubscriptionUpdate},
+    record::{AfterAttempt, EventFilter, Outcome, SubscriptionUpdate},
 };
 
 /// Another node takes a shard over, as it would when the lease had run out.
@@ -49,7 +49,7 @@ async fn the_end_of_a_notification_is_not_written_for_a_shard_that_was_lost() {
         let event = world.event(&tenant, accepted, &[tenant.webhook]);
         let finished = world
             .store
-            .finish_notification(accepted.seq, accepted.lease, vec![event])
+            .finish_notification(accepted.seq, accepted.lease, vec![event].into())
             .await;
         is_fenced(&finished, Shard::FIRST);
         let put_off = world
@@ -88,7 +88,7 @@ async fn among_many_only_those_of_lost_shards_are_not_written() {
     let finished = queue.iter().map(|queued| {
         world
             .store
-            .finish_notification(queued.seq, queued.lease, Vec::new())
+            .finish_notification(queued.seq, queued.lease, Outcome::default())
     });
     for (queued, finished) in queue
         .iter()
@@ -141,14 +141,9 @@ async fn a_loop_that_lost_its_shard_changes_no_subscription_and_a_person_does() 
     assert_eq!(lease.shard(), shard);
     take_over(&database, shard);
     let update = SubscriptionUpdate {
-        id: subscription.id,
-        state: subscription.state,
         graph_id: Some("9ra9h".to_owned()),
-        expires_at: None,
-        due_at: subscription.due_at,
         failures: 1,
-        last_error: None,
-        renewed_at: None,
+        ..world.update(&subscription)
     };
     let refused = world
         .store

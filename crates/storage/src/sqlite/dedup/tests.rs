@@ -91,9 +91,9 @@ fn claim_and_write(tx: &Tx<'_>, number: u32) -> Result<bool> {
     if claimed {
         tx.sql
             .prepare_cached(
-                "INSERT INTO notifications (id, environment_id, integration_id, received_at, verdict, resource,
+                "INSERT INTO notifications (id, environment_id, integration_id, origin, received_at, verdict, resource,
                      dedup_key, checksum, item)
-                 VALUES (randomblob(16), x'', x'', 0, 'accepted', '', ?, 0, x'')",
+                 VALUES (randomblob(16), x'', x'', 'notification', 0, 'accepted', '', ?, 0, x'')",
             )?
             .execute([key(number).0])?;
     }

@@ -9,7 +9,7 @@ use tidings_domain::{
     config::{self, Config},
     entropy::SeededEntropy,
     ids::EnvironmentId,
-    notification::{Notification, Verdict},
+    notification::{Notification, Origin, Verdict},
     shard::Shard,
 };
 
@@ -88,6 +88,7 @@ impl Bench {
                 id: self.ids.next(),
                 environment: EnvironmentId(uuid::Uuid::nil()),
                 integration: self.ids.next(),
+                origin: Origin::Notification,
                 received_at: self.clock_now(),
                 verdict: Verdict::Accepted,
                 connection: None,

@@ -230,7 +230,11 @@ async fn a_full_disk_is_told_and_over_when_there_is_space_again() {
         .seq;
     assert!(
         store
-            .finish_notification(seq, crate::Lease::of_the_only_node(), Vec::new())
+            .finish_notification(
+                seq,
+                crate::Lease::of_the_only_node(),
+                crate::record::Outcome::default()
+            )
             .await
             .unwrap(),
         "what makes room is done"

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use crate::{
     StoreError,
     seal::Seal,
-    sqlite::{arrivals::Arrivals, dedup::Recent},
+    sqlite::{arrivals::Arrivals, dedup::Recent, told::ToldItems},
 };
 
 /// What an operation works with, inside the transaction of its batch.
@@ -24,6 +24,8 @@ pub(in crate::sqlite) struct Tx<'a> {
     pub(in crate::sqlite) recent: &'a Recent,
     /// Notifications to be written before the batch ends.
     pub(in crate::sqlite) arrivals: Arrivals,
+    /// What the app was told of items, to be written before the batch ends.
+    pub(in crate::sqlite) told: ToldItems,
     /// What the operations change of the counters; taken over when the batch is on disk.
     pub(in crate::sqlite) tally: Tally,
 }
@@ -35,7 +37,7 @@ pub(in crate::sqlite) struct Tally {
     pub(in crate::sqlite) queued: i64,
     /// Of pending deliveries.
     pub(in crate::sqlite) pending: i64,
-    /// Whether a webhook went whose deliveries are still to be removed.
+    /// Whether a webhook or a subscription went whose rows are still to be removed.
     pub(in crate::sqlite) leftovers: bool,
 }
 

@@ -9,7 +9,7 @@ use tidings_domain::Timestamp;
 use super::batch::transaction;
 use crate::{
     seal::Seal,
-    sqlite::{database, dedup::Recent, webhooks, writer::operation::Tally},
+    sqlite::{database, dedup::Recent, known_items, webhooks, writer::operation::Tally},
 };
 
 /// The WAL is copied into the database when it has grown past this: large enough that pages written again and again
@@ -137,7 +137,7 @@ impl Upkeep {
             return Ok(Tally::default());
         }
         if self.leftovers {
-            let (more, tally) = webhooks_slice(sql, seal, recent)?;
+            let (more, tally) = leftovers_slice(sql, seal, recent)?;
             self.leftovers = more;
             self.slice_at = now + SLICE_PAUSE;
             return Ok(tally);
@@ -151,11 +151,15 @@ impl Upkeep {
     }
 }
 
-fn webhooks_slice(sql: &Connection, seal: &Seal, recent: &Recent) -> Result<(bool, Tally), Error> {
-    if !webhooks::has_leftovers(sql)? {
-        return Ok((false, Tally::default()));
+fn leftovers_slice(sql: &Connection, seal: &Seal, recent: &Recent) -> Result<(bool, Tally), Error> {
+    if webhooks::has_leftovers(sql)? {
+        let (_, tally) = transaction(sql, seal, recent, webhooks::remove_leftovers)?;
+        return Ok((true, tally));
     }
-    transaction(sql, seal, recent, webhooks::remove_leftovers)
+    if known_items::has_leftovers(sql)? {
+        return transaction(sql, seal, recent, known_items::remove_leftovers);
+    }
+    Ok((false, Tally::default()))
 }
 
 /// Copies what is in the WAL into the database; whether all of it could be.
