@@ -23,9 +23,11 @@ pub(crate) mod configured;
 pub(crate) mod deliver;
 pub(crate) mod enrich;
 pub(crate) mod ingest;
+pub(crate) mod known_items;
 pub(crate) mod lists;
 pub(crate) mod make;
 pub(crate) mod model;
+pub(crate) mod reconcile;
 pub(crate) mod subscriptions;
 pub(crate) mod webhooks;
 pub(crate) mod whole;
@@ -118,7 +120,34 @@ macro_rules! contract_tests {
                     the_same_wish_is_taken_once,
                     an_update_sets_what_the_loop_has_done,
                     due_subscriptions_come_the_longest_due_first,
-                    a_removed_subscription_is_gone;
+                    a_removed_subscription_is_gone,
+                    lifecycle_notifications_are_noted_until_somebody_sees_to_them,
+                    what_came_meanwhile_is_still_to_be_seen_to,
+                    an_update_leaves_what_it_has_not_seen_to,
+                    an_update_tells_its_events;
+                reconcile:
+                    a_subscription_is_reconciled_from_the_first_time_on,
+                    a_wish_brings_a_round_forward_and_never_puts_it_off,
+                    what_exists_is_delivered_if_that_was_wished_before_the_first_round_ended,
+                    a_wish_reaches_those_that_are_meant,
+                    due_reconciles_come_the_longest_due_first,
+                    an_update_sets_how_far_a_round_is,
+                    a_wish_that_a_round_does_not_answer_keeps_it_due,
+                    somebody_at_work_is_noted;
+                known_items:
+                    what_an_enumeration_shows_reads_back,
+                    showing_an_item_again_leaves_what_was_told,
+                    finds_enter_the_queue_as_accepted,
+                    a_page_says_how_far_its_scope_is,
+                    only_what_nobody_was_told_of_is_forgotten,
+                    a_page_of_a_subscription_that_is_gone_leads_to_nothing,
+                    items_that_were_not_shown_come_in_the_order_of_their_ids,
+                    the_end_of_a_notification_says_what_the_app_knows,
+                    many_that_end_together_each_say_what_the_app_knows,
+                    what_is_no_longer_queued_tells_nothing,
+                    the_end_of_a_notification_can_ask_for_a_round,
+                    removing_a_subscription_takes_all_that_is_known_of_it,
+                    removing_many_items_ends;
                 webhooks:
                     a_webhook_reads_back_with_its_secrets,
                     a_change_leaves_what_it_does_not_name,

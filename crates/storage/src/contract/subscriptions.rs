@@ -1,9 +1,21 @@
 //! Subscriptions.
 
-use tidings_domain::{connection::Connection, shard::Shard, subscription::SubscriptionState};
+use tidings_domain::{
+    connection::Connection,
+    ids::SubscriptionId,
+    notification::{LifecycleEvent, Verdict},
+    shard::Shard,
+    subscription::{Lifecycle, Subscription, SubscriptionState},
+};
 
-use super::{World, make::all};
-use crate::{StoreError, record::SubscriptionUpdate};
+use super::{
+    World,
+    make::{Tenant, all},
+};
+use crate::{
+    StoreError,
+    record::{LifecycleNote, Outcome, SubscriptionUpdate},
+};
 
 async fn connection(world: &World) -> Connection {
     let tenant = world.tenant("dev").await;
@@ -166,4 +178,177 @@ pub(crate) async fn a_removed_subscription_is_gone(world: World) {
     assert!(!world.store.delete_subscription(one.id).await.unwrap());
     assert_eq!(world.store.subscription(one.id).await.unwrap(), None);
     assert_eq!(world.store.next_due_subscription().await.unwrap(), None);
+}
+
+/// That notifications were missed, to be seen to now.
+pub(crate) fn note(world: &World, subscription: SubscriptionId) -> LifecycleNote {
+    LifecycleNote {
+        subscription,
+        event: LifecycleEvent::Missed,
+        due_at: world.now(),
+    }
+}
+
+/// A subscription that is due in so many seconds.
+async fn due_in(world: &World, tenant: &Tenant, seconds: u64) -> Subscription {
+    let connection = world.store.connection(tenant.connection).await.unwrap();
+    let mut subscription = world.subscription(&connection.unwrap(), "users/u/events");
+    subscription.due_at = world.in_seconds(seconds);
+    let created = world
+        .store
+        .create_subscription(subscription.clone(), Shard::FIRST);
+    created.await.unwrap();
+    subscription
+}
+
+/// Has the end of a notification say what its subscription's lifecycle came to.
+async fn noted(world: &World, tenant: &Tenant, note: LifecycleNote) {
+    world
+        .record(world.arriving(tenant, Verdict::Accepted, None))
+        .await;
+    let queued = world.queue().await.remove(0);
+    let outcome = Outcome {
+        lifecycle: Some(note),
+        ..Outcome::default()
+    };
+    let finished = world
+        .store
+        .finish_notification(queued.seq, queued.lease, outcome)
+        .await;
+    assert!(finished.unwrap());
+}
+
+async fn lifecycle(world: &World, id: SubscriptionId) -> (Option<Lifecycle>, u64) {
+    let found = world.store.subscription(id).await.unwrap().unwrap();
+    let due = found.due_at.as_millis() - world.now().as_millis();
+    (found.lifecycle, u64::try_from(due / 1_000).unwrap())
+}
+
+pub(crate) async fn lifecycle_notifications_are_noted_until_somebody_sees_to_them(world: World) {
+    let tenant = world.tenant("dev").await;
+    let subscription = due_in(&world, &tenant, 60).await;
+    let id = subscription.id;
+    let mut expected = Lifecycle::default();
+    for (event, seconds, due) in [
+        (LifecycleEvent::Missed, 90, 60),
+        (LifecycleEvent::ReauthorizationRequired, 30, 30),
+        (LifecycleEvent::SubscriptionRemoved, 40, 30),
+        (LifecycleEvent::Missed, 50, 30),
+    ] {
+        let note = LifecycleNote {
+            event,
+            due_at: world.in_seconds(seconds),
+            ..note(&world, id)
+        };
+        noted(&world, &tenant, note).await;
+        expected.missed |= event == LifecycleEvent::Missed;
+        expected.reauthorize |= event == LifecycleEvent::ReauthorizationRequired;
+        expected.removed |= event == LifecycleEvent::SubscriptionRemoved;
+        expected.count += 1;
+        assert_eq!(lifecycle(&world, id).await, (Some(expected), due));
+    }
+    let due = world.store.due_subscriptions(world.in_seconds(30), 9).await;
+    assert_eq!(due.unwrap()[0].subscription.lifecycle, Some(expected));
+    let seen_to = SubscriptionUpdate {
+        attended: Some(4),
+        ..world.update(&subscription)
+    };
+    let updated = world.store.update_subscription(seen_to, None).await;
+    updated.unwrap();
+    let found = world.store.subscription(id).await.unwrap();
+    assert_eq!(found, Some(subscription));
+    // They are counted on, so that nobody takes the next one for one of those.
+    noted(&world, &tenant, note(&world, id)).await;
+    assert_eq!(lifecycle(&world, id).await.0.unwrap().count, 5);
+    // Of one that is gone nothing is to be seen to.
+    noted(&world, &tenant, note(&world, world.ids.next())).await;
+}
+
+pub(crate) async fn what_came_meanwhile_is_still_to_be_seen_to(world: World) {
+    let tenant = world.tenant("dev").await;
+    let subscription = due_in(&world, &tenant, 60).await;
+    let id = subscription.id;
+    noted(&world, &tenant, note(&world, id)).await;
+    let removed = LifecycleNote {
+        event: LifecycleEvent::SubscriptionRemoved,
+        ..note(&world, id)
+    };
+    noted(&world, &tenant, removed).await;
+    let seen_to_the_first = SubscriptionUpdate {
+        attended: Some(1),
+        failures: 3,
+        ..world.update(&subscription)
+    };
+    let updated = world
+        .store
+        .update_subscription(seen_to_the_first, None)
+        .await;
+    updated.unwrap();
+    let both = Lifecycle {
+        missed: true,
+        removed: true,
+        reauthorize: false,
+        count: 2,
+    };
+    assert_eq!(lifecycle(&world, id).await, (Some(both), 0));
+    let found = world.store.subscription(id).await.unwrap().unwrap();
+    assert_eq!(found.failures, 3, "the rest of the update holds");
+}
+
+pub(crate) async fn an_update_leaves_what_it_has_not_seen_to(world: World) {
+    let tenant = world.tenant("dev").await;
+    let subscription = due_in(&world, &tenant, 60).await;
+    let id = subscription.id;
+    let later = SubscriptionUpdate {
+        due_at: world.in_seconds(90),
+        ..world.update(&subscription)
+    };
+    let updated = world.store.update_subscription(later.clone(), None).await;
+    updated.unwrap();
+    assert_eq!(lifecycle(&world, id).await, (None, 90));
+
+    noted(&world, &tenant, note(&world, id)).await;
+    let updated = world.store.update_subscription(later, None).await;
+    updated.unwrap();
+    let missed = Lifecycle {
+        missed: true,
+        count: 1,
+        ..Lifecycle::default()
+    };
+    assert_eq!(lifecycle(&world, id).await, (Some(missed), 0));
+}
+
+pub(crate) async fn an_update_tells_its_events(world: World) {
+    let tenant = world.tenant("dev").await;
+    let subscription = due_in(&world, &tenant, 60).await;
+    world
+        .record(world.arriving(&tenant, Verdict::Accepted, None))
+        .await;
+    let queued = world.queue().await.remove(0);
+    let mut told = world.event(&tenant, &queued, &[tenant.webhook, world.ids.next()]);
+    told.event.notification = None;
+    let update = SubscriptionUpdate {
+        events: vec![told.clone()],
+        ..world.update(&subscription)
+    };
+    let missing = SubscriptionUpdate {
+        id: world.ids.next(),
+        ..update.clone()
+    };
+    assert!(
+        world
+            .store
+            .update_subscription(missing, None)
+            .await
+            .is_err()
+    );
+    assert_eq!(world.store.event(told.event.id).await.unwrap(), None);
+    let updated = world.store.update_subscription(update, None).await;
+    updated.unwrap();
+    let found = world.store.event(told.event.id).await.unwrap();
+    assert_eq!(found, Some(told.event));
+    let due = world.due(tenant.webhook).await;
+    assert_eq!(due.len(), 1);
+    assert_eq!(due[0].id, told.deliveries[0].id);
+    assert_eq!(world.store.health().await.pending_deliveries, 1);
 }

@@ -70,6 +70,8 @@ pub(crate) async fn what_is_not_there_is_none(world: World) {
     assert_eq!(store.event(ids.next()).await.unwrap(), None);
     assert_eq!(store.delivery(ids.next()).await.unwrap(), None);
     assert_eq!(store.attempts(ids.next()).await.unwrap(), []);
+    assert_eq!(store.reconcile(ids.next()).await.unwrap(), None);
+    assert_eq!(store.reconcile_scopes(ids.next()).await.unwrap(), []);
     assert!(!store.delete_environment(ids.environment()).await.unwrap());
     assert!(!store.delete_connection(ids.next()).await.unwrap());
     let lease = world.lease(Shard::FIRST);

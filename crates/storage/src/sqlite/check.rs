@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use rusqlite::{Connection, Error};
-use tidings_domain::ids::{EventId, NotificationId};
+use tidings_domain::ids::{EventId, NotificationId, SubscriptionId};
 use tokio::sync::oneshot;
 
 use super::{SqliteStore, database, row::Columns, trouble};
@@ -24,6 +24,12 @@ const ORPHANS: &[(&str, &str)] = &[
         "SELECT seq FROM attempts a WHERE NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.seq = a.delivery_seq)",
     ),
 ];
+
+/// Subscriptions that are not there, nor were removed just now, while something is known of their items.
+const UNKNOWN: &str = "SELECT subscription_id, count(*) FROM known_items k
+    WHERE NOT EXISTS (SELECT 1 FROM subscriptions s WHERE s.id = k.subscription_id)
+        AND NOT EXISTS (SELECT 1 FROM deleted_subscriptions s WHERE s.id = k.subscription_id)
+    GROUP BY subscription_id";
 
 impl SqliteStore {
     /// On a thread and a connection of its own: it reads for minutes, and must keep nobody waiting.
@@ -52,7 +58,7 @@ fn check(path: &Path, seal: &Seal) -> Result<Vec<String>, Error> {
     let sql = database::open_reader(path)?;
     let mut found = Vec::new();
     // An error on the way is a finding, not the end: what can be looked at is.
-    for part in [integrity, references, orphans, contents] {
+    for part in [integrity, references, orphans, items, reconciles, contents] {
         if let Err(error) = part(&sql, &mut found) {
             found.push(format!("the database cannot be read through: {error}"));
         }
@@ -94,6 +100,28 @@ fn orphans(sql: &Connection, found: &mut Vec<String>) -> Result<(), Error> {
         while let Some(row) = rows.next()? {
             found.push(format!("{what}: place {}", row.get::<_, i64>(0)?));
         }
+    }
+    Ok(())
+}
+
+fn items(sql: &Connection, found: &mut Vec<String>) -> Result<(), Error> {
+    let mut statement = sql.prepare(UNKNOWN)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let mut columns = Columns::new(row);
+        let id: SubscriptionId = columns.id()?;
+        let items: i64 = columns.value()?;
+        found.push(format!(
+            "of {id}, which is gone, {items} items are still known"
+        ));
+    }
+    Ok(())
+}
+
+/// Reads where reconciling stands.
+fn reconciles(sql: &Connection, found: &mut Vec<String>) -> Result<(), Error> {
+    for error in super::reconcile::unreadable(sql)? {
+        found.push(format!("a reconcile cannot be read: {error}"));
     }
     Ok(())
 }

@@ -43,7 +43,8 @@ pub(super) fn not_shown(
     after: &str,
     limit: u32,
 ) -> Result<Vec<KnownItem>> {
-    // The second in the words of the partial index.
+    // The second in the words of the partial index, which the planner does not choose by itself: it cannot know that most
+    // items are of other scopes.
     let text = if scope.is_empty() {
         select!(
             "WHERE subscription_id = ?1 AND item > ?2 AND scope = ?3 AND enumeration < ?4
@@ -51,7 +52,8 @@ pub(super) fn not_shown(
         )
     } else {
         select!(
-            "WHERE subscription_id = ?1 AND item > ?2 AND scope = ?3 AND scope <> '' AND enumeration < ?4
+            "INDEXED BY known_items_of_scope
+             WHERE subscription_id = ?1 AND item > ?2 AND scope = ?3 AND scope <> '' AND enumeration < ?4
              ORDER BY subscription_id, scope, item LIMIT ?5"
         )
     };

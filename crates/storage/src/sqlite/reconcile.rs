@@ -63,8 +63,8 @@ pub(super) fn one(sql: &Connection, id: SubscriptionId) -> Result<Option<Reconci
         .optional()
 }
 
-/// Reads every row, for the check.
-pub(super) fn readable(sql: &Connection) -> Result<Vec<rusqlite::Error>> {
+/// What keeps rows from being read, for the check.
+pub(super) fn unreadable(sql: &Connection) -> Result<Vec<rusqlite::Error>> {
     let mut statement = sql.prepare(select!("ORDER BY seq"))?;
     let rows = statement.query_map([], read)?;
     Ok(rows.filter_map(Result::err).collect())

@@ -153,7 +153,7 @@ impl Upkeep {
 
 fn leftovers_slice(sql: &Connection, seal: &Seal, recent: &Recent) -> Result<(bool, Tally), Error> {
     if webhooks::has_leftovers(sql)? {
-        let (_, tally) = transaction(sql, seal, recent, webhooks::remove_leftovers)?;
+        let ((), tally) = transaction(sql, seal, recent, webhooks::remove_leftovers)?;
         return Ok((true, tally));
     }
     if known_items::has_leftovers(sql)? {
