@@ -56,7 +56,7 @@ pub(super) fn make(
         environment: connection.environment,
         connection: connection.id,
         subscription: notification.subscription,
-        notification: notification.id,
+        notification: Some(notification.id),
         trigger,
         subject: notification.resource.clone(),
         object_state: found.state,

@@ -224,6 +224,8 @@ fn enrich(world: &World, store: Arc<dyn Store>, wake: &Wake, deliver: Hint) -> E
         config: world.config.enrich.clone(),
         wake: wake.clone(),
         deliver,
+        reconcile: Wake::new(),
+        subscribe: Wake::new(),
         fence: Fence::new(world.store.holdings(), world.metrics.nodes.clone()),
         shards: Wake::new(),
     })

@@ -27,7 +27,7 @@ impl Reconcile {
         }
     }
 
-    async fn beat(&self) {
+    pub(super) async fn beat(&self) {
         let now = self.parts.clock.now();
         let last = match self.parts.store.note_alive(now).await {
             Ok(last) => last,

@@ -180,9 +180,12 @@ impl<'a> Round<'a> {
                 Err(DeltaError::Resync { restart, code }) => {
                     if link.is_none() {
                         // Nothing was asked for that Graph could have forgotten.
-                        let error = CallError::unavailable(format!(
-                            "Graph wants a delta query begun again that has just begun ({code})"
-                        ));
+                        let error = CallError::Unavailable {
+                            detail: format!(
+                                "Graph wants a delta query begun again that has just begun ({code})"
+                            ),
+                            retry_after: None,
+                        };
                         return Err(error.into());
                     }
                     tracing::info!(

@@ -4,21 +4,18 @@ use std::{
 };
 
 use tidings_domain::{
-    Secret, Timestamp,
+    Secret,
     notification::Origin,
     reconcile::ReconcileReason,
     resource::ChangeType,
     shard::Shard,
     subscription::{Subscription, SubscriptionState},
 };
-use tidings_storage::record::{KnownItem, Seq, SubscriptionUpdate, Told};
+use tidings_storage::record::{KnownItem, SubscriptionUpdate, Told};
 
 use super::*;
 use crate::{
-    testing::{
-        graph::{Graph, Reply, reply},
-        world::World,
-    },
+    testing::{Graph, Reply, World, reply},
     version,
 };
 
@@ -121,7 +118,7 @@ impl Stage {
     /// Has Graph answer the next request of `path` with a page: its items, and whether it is the last.
     fn page(&self, path: &str, items: &[&str], link: &str, last: bool) {
         let rel = if last { "deltaLink" } else { "nextLink" };
-        let url = &self.graph.url;
+        let url = self.graph.url.as_str().trim_end_matches('/');
         let body = format!(
             r#"{{"value":[{}],"@odata.{rel}":"{url}{link}"}}"#,
             items.join(",")

@@ -273,7 +273,7 @@ impl World {
                 environment: self.environment,
                 connection: self.connection,
                 subscription: None,
-                notification: notification.id,
+                notification: Some(notification.id),
                 trigger: CREATED,
                 subject: notification.resource,
                 object_state: ObjectState::Fetched,

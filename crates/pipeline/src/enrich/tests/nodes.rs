@@ -31,6 +31,8 @@ fn on(member: &Member, world: &World) -> Enrich {
         config,
         wake: member.stages.enrich.clone(),
         deliver: Hint::new(),
+        reconcile: Wake::new(),
+        subscribe: Wake::new(),
         fence: member.fence.clone(),
         shards: member.stages.enrich_shards.clone(),
     })
