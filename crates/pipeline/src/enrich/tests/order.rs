@@ -148,7 +148,7 @@ async fn items_of_one_resource_stay_in_order_and_others_go_past() {
 }
 
 #[tokio::test]
-async fn a_mailbox_is_asked_for_four_things_at_once_at_most() {
+async fn a_mailbox_is_asked_for_three_things_at_once_at_most() {
     let gate = Arc::new(Semaphore::new(0));
     let held = Arc::clone(&gate);
     let stage = Stage::new(move |seen| {
@@ -180,12 +180,12 @@ async fn a_mailbox_is_asked_for_four_things_at_once_at_most() {
     stage
         .run(async {
             stage.world.events_reach(1).await;
-            stage.calls_reach(5).await;
-            assert_eq!(busy(), 4);
+            stage.calls_reach(4).await;
+            assert_eq!(busy(), 3);
             gate.add_permits(1);
             stage.world.events_reach(2).await;
-            stage.calls_reach(6).await;
-            assert_eq!(busy(), 5);
+            stage.calls_reach(5).await;
+            assert_eq!(busy(), 4);
             gate.add_permits(9);
             stage.world.events_reach(11).await;
         })
