@@ -381,7 +381,7 @@ impl Store for PostgresStore {
         page: ReconcilePage,
         lease: Lease,
     ) -> Result<(), StoreError> {
-        on!(self, write sql => reconcile::record_page(&self.shared, sql, &page, lease))
+        on!(self, complete sql => reconcile::record_page(&self.shared, sql, &page, lease))
     }
 
     async fn update_reconcile(
@@ -389,11 +389,11 @@ impl Store for PostgresStore {
         update: ReconcileUpdate,
         lease: Lease,
     ) -> Result<(), StoreError> {
-        on!(self, write sql => reconcile::update(&self.shared, sql, &update, lease))
+        on!(self, complete sql => reconcile::update(&self.shared, sql, &update, lease))
     }
 
     async fn note_alive(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        on!(self, write sql => reconcile::note_alive(sql, now))
+        on!(self, complete sql => reconcile::note_alive(sql, now))
     }
 
     async fn webhooks_with_pending(&self) -> Result<Vec<(WebhookId, Timestamp)>, StoreError> {
