@@ -19,7 +19,7 @@ pub(crate) struct EventJson<'a> {
     environment_id: EnvironmentId,
     connection_id: ConnectionId,
     subscription_id: Option<SubscriptionId>,
-    notification_id: NotificationId,
+    notification_id: Option<NotificationId>,
     trigger: Trigger,
     subject: &'a str,
     object_state: ObjectState,
