@@ -36,6 +36,18 @@ use crate::{
     },
 };
 
+/// For how many subscriptions one transaction asks that they be reconciled: some milliseconds.
+pub(crate) const ASKED_AT_ONCE: usize = 1_000;
+
+/// The longest id of an item or a scope that is kept, in bytes. Microsoft's are of 150 or so; an index has no room for
+/// any length.
+pub(crate) const LONGEST_ID: usize = 1_024;
+
+/// Whether an id of an item or a scope is too long to be one.
+pub(crate) fn is_too_long(id: &str) -> bool {
+    id.len() > LONGEST_ID
+}
+
 /// What outlives the process.
 #[async_trait]
 pub trait Store: std::fmt::Debug + Send + Sync {
@@ -114,8 +126,11 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     ) -> Result<Vec<DueSubscription>, StoreError>;
     /// The earliest `due_at` of all subscriptions of held shards.
     async fn next_due_subscription(&self) -> Result<Option<Timestamp>, StoreError>;
-    /// Records what was done for a subscription, and the events of that, in one transaction: by the loop, under the lease it was read with, or because somebody
-    /// asked for it (`None`), which any node may record. `Missing` if the row is gone.
+    /// Records what was done for a subscription, and the events of that, in one transaction: by the loop, under the lease
+    /// it was read with, or because somebody asked for it (`None`), which any node may record. `Missing` if the row is
+    /// gone.
+    ///
+    /// Lifecycle notifications that came after those it has seen to stay noted, and keep the subscription due.
     async fn update_subscription(
         &self,
         update: SubscriptionUpdate,
@@ -237,7 +252,8 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     async fn next_due_reconcile(&self) -> Result<Option<Timestamp>, StoreError>;
     /// Where reconciling a subscription stands; `None` if it is not reconciled.
     async fn reconcile(&self, id: SubscriptionId) -> Result<Option<Reconcile>, StoreError>;
-    /// Has those of these subscriptions reconciled that are at all, and says how many.
+    /// Has those of these subscriptions reconciled that are at all, and says how many. Of many it asks in slices, so that
+    /// others need not wait: when it fails, some may have been asked for. It can be repeated.
     async fn ask_reconcile(
         &self,
         which: SubscriptionFilter,
@@ -246,7 +262,8 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// The scopes of a subscription that are known.
     async fn reconcile_scopes(&self, id: SubscriptionId)
     -> Result<Vec<ReconcileScope>, StoreError>;
-    /// What is known of these items.
+    /// What is known of these items. Nothing ever is of one whose id, or whose scope's, is longer than 1,024 bytes:
+    /// Microsoft's are not.
     async fn known_items(
         &self,
         id: SubscriptionId,
@@ -262,8 +279,8 @@ pub trait Store: std::fmt::Debug + Send + Sync {
         after: String,
         limit: u32,
     ) -> Result<Vec<KnownItem>, StoreError>;
-    /// Records what one answer of an enumeration led to, all or nothing: its finds enter the queue of enrich as accepted.
-    /// `Missing` if the subscription is gone.
+    /// Records what one answer of an enumeration led to, all or nothing: its finds enter the queue of enrich as accepted,
+    /// each a change of its own. `Missing` if the subscription is gone; `Overloaded` and `Full` as for notifications.
     async fn record_reconcile_page(
         &self,
         page: ReconcilePage,

@@ -99,6 +99,11 @@ CREATE TABLE subscriptions (
     last_error     text,
     created_at     bigint NOT NULL,
     renewed_at     bigint,
+    -- What Graph's lifecycle notifications said and has not been seen to, and how many there ever were.
+    lifecycle_missed      boolean NOT NULL,
+    lifecycle_reauthorize boolean NOT NULL,
+    lifecycle_removed     boolean NOT NULL,
+    lifecycle_count       bigint NOT NULL,
     shard          smallint NOT NULL,
     UNIQUE (connection_id, resource, change_types)
 );
@@ -106,6 +111,41 @@ CREATE INDEX subscriptions_due ON subscriptions (due_at);
 CREATE INDEX subscriptions_of_environment ON subscriptions (environment_id, seq);
 CREATE INDEX subscriptions_of_integration ON subscriptions (integration_id);
 CREATE INDEX subscriptions_of_connection ON subscriptions (connection_id, seq);
+
+-- Subscriptions that are gone while what was known of their items still is to be removed, slice by slice.
+CREATE TABLE deleted_subscriptions (
+    id         text PRIMARY KEY,
+    deleted_at bigint NOT NULL -- by the database's clock
+);
+
+-- Where comparing with Graph stands, of those subscriptions that are reconciled at all.
+CREATE TABLE reconciles (
+    seq              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    subscription_id  text NOT NULL UNIQUE REFERENCES subscriptions (id) ON DELETE CASCADE,
+    due_at           bigint NOT NULL,
+    reason           text NOT NULL,
+    asked_at         bigint NOT NULL,
+    deliver_existing boolean NOT NULL,
+    started_at       bigint, -- NULL between rounds
+    finished_at      bigint, -- NULL before the first whole round
+    finds            bigint NOT NULL,
+    failures         integer NOT NULL,
+    last_error       text,
+    shard            smallint NOT NULL -- the subscription's
+);
+CREATE INDEX reconciles_due ON reconciles (shard, due_at, seq);
+
+CREATE TABLE reconcile_scopes (
+    seq             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    subscription_id text NOT NULL REFERENCES subscriptions (id) ON DELETE CASCADE,
+    name            text NOT NULL, -- Graph's id of the folder; empty where there is but one scope
+    link            text, -- where to go on
+    enumeration     bigint NOT NULL,
+    enumerating     boolean NOT NULL,
+    window_from     bigint,
+    window_to       bigint,
+    UNIQUE (subscription_id, name)
+);
 
 CREATE TABLE webhooks (
     seq             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -141,6 +181,12 @@ CREATE TABLE keys (
     created_at     bigint NOT NULL
 );
 CREATE INDEX keys_of_environment ON keys (environment_id, seq);
+
+-- When somebody was at work last.
+CREATE TABLE alive (
+    at bigint
+) WITH (fillfactor = 10);
+INSERT INTO alive VALUES (NULL);
 
 -- --- what flows ---
 
@@ -243,6 +289,21 @@ CREATE INDEX deliveries_dead ON deliveries (seq) WHERE state = 'dead';
 CREATE INDEX deliveries_dead_of_webhook ON deliveries (webhook_id, seq) WHERE state = 'dead';
 CREATE INDEX deliveries_of_event ON deliveries (event_seq);
 CREATE INDEX deliveries_of_webhook ON deliveries (webhook_id, seq);
+
+-- What is known of the items that subscriptions watch. Nearly every event touches a row; what it changes stands in no
+-- index, and there is room for it in the same page. Ids are compared by their bytes, as everywhere else.
+CREATE TABLE known_items (
+    subscription_id text NOT NULL,
+    item            text COLLATE "C" NOT NULL, -- Graph's id
+    scope           text COLLATE "C" NOT NULL,
+    enumeration     bigint NOT NULL,
+    seen            bytea,
+    told            boolean NOT NULL,
+    version         bytea,
+    PRIMARY KEY (subscription_id, item)
+) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05);
+-- Where there is but one scope, its items are all of the subscription's.
+CREATE INDEX known_items_of_scope ON known_items (subscription_id, scope, item) WHERE scope <> '';
 
 CREATE TABLE attempts (
     seq          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -21,8 +21,8 @@ use crate::{
 
 const ALL: u64 = u64::MAX;
 
-fn version(number: u8) -> Option<Version> {
-    Some(Version([number; 16]))
+fn version(number: u8) -> Version {
+    Version([number; 16])
 }
 
 /// An item that an enumeration shows and nobody was told of.
@@ -31,7 +31,7 @@ fn shown(id: &str, scope: &str, enumeration: u64) -> KnownItem {
         id: id.to_owned(),
         scope: scope.to_owned(),
         enumeration,
-        seen: version(9),
+        seen: Some(version(9)),
         told: false,
         version: None,
     }
@@ -124,7 +124,7 @@ pub(crate) async fn what_an_enumeration_shows_reads_back(world: World) {
     let one = world.subscribed(&tenant, "users/a/messages").await.id;
     let two = world.subscribed(&tenant, "users/b/messages").await.id;
     let mut known = shown("b", "inbox", 4);
-    (known.told, known.version) = (true, version(1));
+    (known.told, known.version) = (true, Some(version(1)));
     world
         .show(one, vec![shown("a", "inbox", 4), known.clone()])
         .await;
@@ -142,7 +142,7 @@ pub(crate) async fn showing_an_item_again_leaves_what_was_told(world: World) {
     let id = world.subscribed(&tenant, "users/u/messages").await.id;
     world.show(id, vec![shown("a", "inbox", 1)]).await;
     let mut first_told = shown("a", "sent", 2);
-    (first_told.told, first_told.version) = (true, version(1));
+    (first_told.told, first_told.version) = (true, Some(version(1)));
     world.show(id, vec![first_told.clone()]).await;
     assert_eq!(world.known(id, "a").await, Some(first_told.clone()));
 
@@ -150,9 +150,9 @@ pub(crate) async fn showing_an_item_again_leaves_what_was_told(world: World) {
     let mut again = shown("a", "inbox", 3);
     again.seen = None;
     let mut other = again.clone();
-    (other.told, other.version) = (true, version(2));
+    (other.told, other.version) = (true, Some(version(2)));
     let expected = KnownItem {
-        version: version(1),
+        version: Some(version(1)),
         told: true,
         ..again.clone()
     };
@@ -327,7 +327,7 @@ pub(crate) async fn the_end_of_a_notification_says_what_the_app_knows(world: Wor
     let tenant = world.tenant("dev").await;
     let id = world.subscribed(&tenant, "users/u/events").await.id;
     world.show(id, vec![shown("seen", "inbox", 7)]).await;
-    for known in [version(1), version(2), None] {
+    for known in [Some(version(1)), Some(version(2)), None] {
         world.tell(&tenant, tell(id, "new", known)).await;
         assert_eq!(world.known(id, "new").await, Some(told("new", known)));
         world.tell(&tenant, tell(id, "seen", known)).await;
@@ -367,7 +367,7 @@ pub(crate) async fn many_that_end_together_each_say_what_the_app_knows(world: Wo
     let ends = queue.iter().zip(&versions).map(|(queued, &number)| {
         let subscription = if number % 10 == 3 { gone } else { id };
         let name = &names[usize::from(number)];
-        let mut told = tell(subscription, name, version(number));
+        let mut told = tell(subscription, name, Some(version(number)));
         if number % 10 == 7 {
             told.present = None;
         }
@@ -388,7 +388,7 @@ pub(crate) async fn many_that_end_together_each_say_what_the_app_knows(world: Wo
             7 => None,
             _ => Some(KnownItem {
                 told: true,
-                version: version(number),
+                version: Some(version(number)),
                 ..shown(name, "", 1)
             }),
         };
@@ -494,4 +494,19 @@ pub(crate) async fn removing_many_items_ends(world: World) {
             .unwrap();
     }
     assert_eq!(world.store.check().await.unwrap(), Vec::<String>::new());
+}
+
+pub(crate) async fn an_id_that_is_too_long_to_be_one_hinders_nothing(world: World) {
+    let tenant = world.tenant("dev").await;
+    let id = world.subscribed(&tenant, "users/u/events").await.id;
+    // Ones that no compression makes short.
+    let long: String = (0..9_000_u64)
+        .map(|number| char::from(b'a' + u8::try_from(number * number % 23 % 26).unwrap()))
+        .collect();
+    world.tell(&tenant, tell(id, &long, None)).await;
+    let items = vec![shown(&long, "", 1), shown("a", &long, 1), shown("b", "", 1)];
+    world.show(id, items).await;
+    assert_eq!(world.known(id, &long).await, None);
+    assert_eq!(world.known(id, "a").await, None);
+    assert_eq!(world.known(id, "b").await, Some(shown("b", "", 1)));
 }

@@ -45,6 +45,23 @@ pub(crate) fn all() -> Page {
     Page::first(PageLimit::new(PageLimit::MAX).unwrap())
 }
 
+/// An update that leaves everything as it is.
+pub(crate) fn unchanged(subscription: &Subscription) -> SubscriptionUpdate {
+    SubscriptionUpdate {
+        id: subscription.id,
+        state: subscription.state,
+        graph_id: subscription.graph_id.clone(),
+        expires_at: subscription.expires_at,
+        due_at: subscription.due_at,
+        failures: subscription.failures,
+        last_error: subscription.last_error.clone(),
+        renewed_at: subscription.renewed_at,
+        attended: None,
+        reconcile: None,
+        events: Vec::new(),
+    }
+}
+
 pub(crate) fn key(number: u8) -> DedupKey {
     DedupKey([number; 16])
 }
@@ -102,23 +119,6 @@ impl World {
             created_at: self.now(),
             renewed_at: None,
             lifecycle: None,
-        }
-    }
-
-    /// An update that leaves everything as it is.
-    pub(crate) fn update(&self, subscription: &Subscription) -> SubscriptionUpdate {
-        SubscriptionUpdate {
-            id: subscription.id,
-            state: subscription.state,
-            graph_id: subscription.graph_id.clone(),
-            expires_at: subscription.expires_at,
-            due_at: subscription.due_at,
-            failures: subscription.failures,
-            last_error: subscription.last_error.clone(),
-            renewed_at: subscription.renewed_at,
-            attended: None,
-            reconcile: None,
-            events: Vec::new(),
         }
     }
 

@@ -147,7 +147,8 @@ macro_rules! contract_tests {
                     what_is_no_longer_queued_tells_nothing,
                     the_end_of_a_notification_can_ask_for_a_round,
                     removing_a_subscription_takes_all_that_is_known_of_it,
-                    removing_many_items_ends;
+                    removing_many_items_ends,
+                    an_id_that_is_too_long_to_be_one_hinders_nothing;
                 webhooks:
                     a_webhook_reads_back_with_its_secrets,
                     a_change_leaves_what_it_does_not_name,

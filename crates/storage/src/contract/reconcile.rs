@@ -7,7 +7,10 @@ use tidings_domain::{
     subscription::Subscription,
 };
 
-use super::{World, make::Tenant};
+use super::{
+    World,
+    make::{Tenant, unchanged},
+};
 use crate::{
     Lease, StoreError,
     record::{AskReconcile, ReconcileUpdate, SubscriptionFilter, SubscriptionUpdate},
@@ -45,7 +48,7 @@ impl World {
         let subscription = self.subscribed(tenant, resource).await;
         let update = SubscriptionUpdate {
             reconcile: Some(wish(self, seconds)),
-            ..self.update(&subscription)
+            ..unchanged(&subscription)
         };
         self.store.update_subscription(update, None).await.unwrap();
         subscription
@@ -96,7 +99,7 @@ pub(crate) async fn a_subscription_is_reconciled_from_the_first_time_on(world: W
     };
     let update = SubscriptionUpdate {
         reconcile: Some(first),
-        ..world.update(&subscription)
+        ..unchanged(&subscription)
     };
     let updated = world.store.update_subscription(update, None).await;
     updated.unwrap();
@@ -141,7 +144,7 @@ pub(crate) async fn a_wish_brings_a_round_forward_and_never_puts_it_off(world: W
     let subscription = world.store.subscription(id).await.unwrap().unwrap();
     let update = SubscriptionUpdate {
         reconcile: Some(wish(&world, 20)),
-        ..world.update(&subscription)
+        ..unchanged(&subscription)
     };
     let updated = world.store.update_subscription(update, None).await;
     updated.unwrap();

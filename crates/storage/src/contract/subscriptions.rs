@@ -10,7 +10,7 @@ use tidings_domain::{
 
 use super::{
     World,
-    make::{Tenant, all},
+    make::{Tenant, all, unchanged},
 };
 use crate::{
     StoreError,
@@ -116,7 +116,7 @@ pub(crate) async fn an_update_sets_what_the_loop_has_done(world: World) {
     subscription.failures = 2;
     subscription.last_error = Some("Graph was busy".to_owned());
     subscription.renewed_at = Some(world.now());
-    let update = world.update(&subscription);
+    let update = unchanged(&subscription);
     world
         .store
         .update_subscription(update.clone(), None)
@@ -251,7 +251,7 @@ pub(crate) async fn lifecycle_notifications_are_noted_until_somebody_sees_to_the
     assert_eq!(due.unwrap()[0].subscription.lifecycle, Some(expected));
     let seen_to = SubscriptionUpdate {
         attended: Some(4),
-        ..world.update(&subscription)
+        ..unchanged(&subscription)
     };
     let updated = world.store.update_subscription(seen_to, None).await;
     updated.unwrap();
@@ -277,7 +277,7 @@ pub(crate) async fn what_came_meanwhile_is_still_to_be_seen_to(world: World) {
     let seen_to_the_first = SubscriptionUpdate {
         attended: Some(1),
         failures: 3,
-        ..world.update(&subscription)
+        ..unchanged(&subscription)
     };
     let updated = world
         .store
@@ -301,7 +301,7 @@ pub(crate) async fn an_update_leaves_what_it_has_not_seen_to(world: World) {
     let id = subscription.id;
     let later = SubscriptionUpdate {
         due_at: world.in_seconds(90),
-        ..world.update(&subscription)
+        ..unchanged(&subscription)
     };
     let updated = world.store.update_subscription(later.clone(), None).await;
     updated.unwrap();
@@ -329,7 +329,7 @@ pub(crate) async fn an_update_tells_its_events(world: World) {
     told.event.notification = None;
     let update = SubscriptionUpdate {
         events: vec![told.clone()],
-        ..world.update(&subscription)
+        ..unchanged(&subscription)
     };
     let missing = SubscriptionUpdate {
         id: world.ids.next(),

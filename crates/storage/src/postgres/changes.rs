@@ -18,8 +18,12 @@ macro_rules! noting {
     };
     // With something that is done beside it, as a part of WITH that ends in a comma.
     ($beside:literal, $statement:expr) => {
+        noting!($beside, $statement, "")
+    };
+    // And with what follows from it, as further parts of WITH that begin with a comma.
+    ($beside:literal, $statement:expr, $after:expr) => {
         concat!(
-            "WITH ", $beside, " done AS (", $statement, "),
+            "WITH ", $beside, " done AS (", $statement, ")", $after, ",
              counted AS (UPDATE change_counter SET value = value + 1 WHERE EXISTS (SELECT 1 FROM done) RETURNING value),
              noted AS (INSERT INTO changes (number, at, node, kind, id)
                  SELECT value, database_ms(), $3, $1, $2 FROM counted)

@@ -1,23 +1,24 @@
 //! What enrich reads and writes.
 
-use std::{
-    borrow::Cow,
-    sync::{MutexGuard, PoisonError},
-};
+use std::sync::{MutexGuard, PoisonError};
 
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use tidings_domain::{Timestamp, shard::Shard};
 
 use super::{
-    Shared, notifications,
+    Shared,
+    events::{Made, bind_made, making},
+    notes::{Notes, bind_notes, noting_down},
+    notifications,
     queue::Reading,
-    row::{self, Columns, corrupt, shown, text},
+    row::{self, Columns, corrupt},
+    told::{ToldItems, bind_told, told},
     trouble::Undone,
     writer::Grouped,
 };
 use crate::{
-    Lease, StoreError, checksum,
-    record::{KeyedHash, NewEvent, Outcome, QueuedNotification, Seq},
+    Lease, StoreError,
+    record::{KeyedHash, Outcome, QueuedNotification, Seq},
 };
 
 /// How many bytes of items one answer holds at most: an item can be as large as a POST.
@@ -236,85 +237,36 @@ pub(super) struct Finish {
     pub(super) outcome: Outcome,
 }
 
-/// `$1` … `$3`: places, shards and epochs. `$4`: this node. `$5` … the events, `$16` … the deliveries. Each step waits for
-/// the one before: leases, queue, events, deliveries.
-const FINISH: &str = "WITH input AS MATERIALIZED (
-         SELECT * FROM unnest($1::bigint[], $2::smallint[], $3::bigint[]) WITH ORDINALITY AS i(seq, shard, epoch, place)),
-     held AS MATERIALIZED (
-         SELECT shard, epoch FROM shards WHERE shard = ANY($2) AND node = $4 ORDER BY shard FOR KEY SHARE),
-     taken AS (
-         DELETE FROM queue q USING input i, held h
-         WHERE q.seq = i.seq AND q.shard = i.shard AND h.shard = i.shard AND h.epoch = i.epoch
-         RETURNING q.seq),
-     made AS MATERIALIZED (
-         SELECT nextval('events_seq') AS seq, e.* FROM (
-             SELECT e.* FROM unnest($5::bigint[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
-                 $11::text[], $12::text[], $13::text[], $14::bigint[], $15::bigint[], $16::bytea[])
-                 WITH ORDINALITY AS e(of, id, environment_id, connection_id, subscription_id, notification_id, trigger,
-                     subject, object_state, created_at, checksum, body, place)
-             JOIN taken t ON t.seq = e.of ORDER BY e.place) e),
-     kept AS (
-         INSERT INTO events (seq, id, environment_id, connection_id, subscription_id, notification_id, trigger, subject,
-             object_state, created_at, checksum, body)
-         SELECT seq, id, environment_id, connection_id, subscription_id, notification_id, trigger, subject, object_state,
-             created_at, checksum, body
-         FROM made ORDER BY place),
-     delivered AS (
-         INSERT INTO deliveries (seq, id, environment_id, event_seq, webhook_id, state, attempts, due_at, created_at)
-         SELECT nextval('deliveries_seq'), d.id, d.environment_id, d.event_seq, d.webhook_id, 'pending', 0, d.created_at,
-             d.created_at
-         FROM (
-             SELECT d.id, m.environment_id, m.seq AS event_seq, d.webhook_id, m.created_at
-             FROM unnest($17::text[], $18::text[], $19::text[]) WITH ORDINALITY AS d(event_id, id, webhook_id, place)
-             JOIN made m ON m.id = d.event_id JOIN webhooks w ON w.id = d.webhook_id
-             ORDER BY d.place) d)
-     SELECT h.shard IS NOT NULL, t.seq IS NOT NULL
-     FROM input i LEFT JOIN held h ON h.shard = i.shard AND h.epoch = i.epoch LEFT JOIN taken t ON t.seq = i.seq
-     ORDER BY i.place";
-
-/// The columns of events and deliveries that go into a statement as arrays.
-#[derive(Default)]
-struct Made<'a> {
-    of: Vec<i64>,
-    id: Vec<String>,
-    environment: Vec<String>,
-    connection: Vec<String>,
-    subscription: Vec<Option<String>>,
-    notification: Vec<Option<String>>,
-    trigger: Vec<String>,
-    subject: Vec<Cow<'a, str>>,
-    object_state: Vec<&'static str>,
-    created_at: Vec<i64>,
-    checksum: Vec<i64>,
-    body: Vec<&'a [u8]>,
-    delivery_event: Vec<String>,
-    delivery_id: Vec<String>,
-    delivery_webhook: Vec<String>,
+/// `$1` … `$3`: places, shards and epochs. `$4`: this node. Then the events with their deliveries, and what was told. Each
+/// step waits for the one before: leases, queue, and what follows from that.
+macro_rules! finish {
+    ($more:expr) => {
+        concat!(
+            "WITH input AS MATERIALIZED (
+                 SELECT * FROM unnest($1::bigint[], $2::smallint[], $3::bigint[])
+                     WITH ORDINALITY AS i(seq, shard, epoch, place)),
+             held AS MATERIALIZED (
+                 SELECT shard, epoch FROM shards WHERE shard = ANY($2) AND node = $4 ORDER BY shard FOR KEY SHARE),
+             taken AS (
+                 DELETE FROM queue q USING input i, held h
+                 WHERE q.seq = i.seq AND q.shard = i.shard AND h.shard = i.shard AND h.epoch = i.epoch
+                 RETURNING q.seq),
+             ",
+            making!("JOIN taken t ON t.seq = e.of"),
+            ", ",
+            told!(),
+            $more,
+            " SELECT h.shard IS NOT NULL, t.seq IS NOT NULL
+             FROM input i LEFT JOIN held h ON h.shard = i.shard AND h.epoch = i.epoch LEFT JOIN taken t ON t.seq = i.seq
+             ORDER BY i.place"
+        )
+    };
 }
 
-impl<'a> Made<'a> {
-    fn push(&mut self, of: Seq, new: &'a NewEvent) {
-        let event = &new.event;
-        let id = event.id.to_string();
-        for delivery in &new.deliveries {
-            self.delivery_event.push(id.clone());
-            self.delivery_id.push(delivery.id.to_string());
-            self.delivery_webhook.push(delivery.webhook.to_string());
-        }
-        self.of.push(of.0);
-        self.id.push(id);
-        self.environment.push(event.environment.to_string());
-        self.connection.push(event.connection.to_string());
-        self.subscription.push(shown(event.subscription));
-        self.notification.push(shown(event.notification));
-        self.trigger.push(event.trigger.to_string());
-        self.subject.push(text(&event.subject));
-        self.object_state.push(event.object_state.as_str());
-        self.created_at.push(event.created_at.as_millis());
-        self.checksum.push(checksum::of(&event.body));
-        self.body.push(&event.body);
-    }
-}
+const FINISH: &str = finish!("");
+
+/// Where some have more to say than others have: a statement of its own, so that those need not pay for it.
+const FINISH_WITH_NOTES: &str = finish!(concat!(", ", noting_down!()));
 
 impl Grouped for Finish {
     type Answer = bool;
@@ -335,6 +287,8 @@ impl Grouped for Finish {
         together: &[Self],
     ) -> Result<Vec<Result<bool, StoreError>>, Undone> {
         let mut made = Made::default();
+        let mut told = ToldItems::default();
+        let mut notes = Notes::default();
         let (mut places, mut shards, mut epochs) = (Vec::new(), Vec::new(), Vec::new());
         for one in together {
             places.push(one.seq.0);
@@ -343,29 +297,27 @@ impl Grouped for Finish {
             for new in &one.outcome.events {
                 made.push(one.seq, new);
             }
+            if let Some(item) = &one.outcome.told {
+                told.push(one.seq, item);
+            }
+            notes.push(one.seq, &one.outcome);
         }
-        let rows: Vec<(bool, bool)> = sqlx::query_as(FINISH)
+        let with_notes = !notes.is_empty();
+        let text = if with_notes {
+            FINISH_WITH_NOTES
+        } else {
+            FINISH
+        };
+        let query = sqlx::query_as(text)
             .bind(places)
             .bind(shards)
             .bind(epochs)
-            .bind(&shared.node)
-            .bind(made.of)
-            .bind(made.id)
-            .bind(made.environment)
-            .bind(made.connection)
-            .bind(made.subscription)
-            .bind(made.notification)
-            .bind(made.trigger)
-            .bind(made.subject)
-            .bind(made.object_state)
-            .bind(made.created_at)
-            .bind(made.checksum)
-            .bind(made.body)
-            .bind(made.delivery_event)
-            .bind(made.delivery_id)
-            .bind(made.delivery_webhook)
-            .fetch_all(sql)
-            .await?;
+            .bind(&shared.node);
+        let mut query = bind_told!(bind_made!(query, made), told);
+        if with_notes {
+            query = bind_notes!(query, notes);
+        }
+        let rows: Vec<(bool, bool)> = query.fetch_all(sql).await?;
         let mut answers = Vec::with_capacity(together.len());
         let mut reading = reading(shared, shared.pool.history().turns());
         for (one, (held, taken)) in together.iter().zip(rows) {

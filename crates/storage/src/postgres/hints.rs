@@ -41,6 +41,7 @@ struct Waiting {
     look: bool,
     queued: ShardSet,
     due: BTreeSet<WebhookId>,
+    reconcile: ShardSet,
 }
 
 /// One word of a message.
@@ -54,6 +55,8 @@ pub(super) enum Hint<'a> {
     Look,
     /// Notifications of these shards were committed.
     Queued(ShardSet),
+    /// Somebody asked that subscriptions of these shards be reconciled.
+    Reconcile(ShardSet),
 }
 
 impl<'a> Hint<'a> {
@@ -62,6 +65,7 @@ impl<'a> Hint<'a> {
         match word.split_once('=') {
             None => (word == "look").then_some(Self::Look),
             Some(("queued", text)) => shards(text).map(Self::Queued),
+            Some(("reconcile", text)) => shards(text).map(Self::Reconcile),
             Some(("due-any", text)) => shards(text).map(Self::DueAny),
             Some(("due", ids)) => Some(Self::Due(ids)),
             Some(_) => None,
@@ -89,6 +93,17 @@ impl Hints {
         self.wake.notify_one();
     }
 
+    /// Somebody asked that subscriptions of these shards be reconciled.
+    pub(super) fn reconcile(&self, shards: ShardSet) {
+        let foreign = shards.without(self.holdings.shards());
+        if foreign.is_empty() {
+            return;
+        }
+        let mut waiting = self.lock();
+        waiting.reconcile = ShardSet::from_bits(waiting.reconcile.bits() | foreign.bits());
+        self.wake.notify_one();
+    }
+
     /// Deliveries to these webhooks may have become due.
     pub(super) fn due(&self, webhooks: impl IntoIterator<Item = WebhookId>) {
         let held = self.holdings.shards();
@@ -108,7 +123,12 @@ impl Hints {
     }
 
     fn take(&self) -> Option<String> {
-        let Waiting { look, queued, due } = std::mem::take(&mut *self.lock());
+        let Waiting {
+            look,
+            queued,
+            due,
+            reconcile,
+        } = std::mem::take(&mut *self.lock());
         let mut message = String::new();
         // Writing into a text cannot fail.
         if look {
@@ -116,6 +136,9 @@ impl Hints {
         }
         if !queued.is_empty() {
             let _ = write!(message, "queued={:x} ", queued.bits());
+        }
+        if !reconcile.is_empty() {
+            let _ = write!(message, "reconcile={:x} ", reconcile.bits());
         }
         if due.len() > MOST_NAMED {
             let shards: ShardSet = due.into_iter().map(Shard::of_webhook).collect();
@@ -184,11 +207,20 @@ mod tests {
             .collect();
         hints.look();
         hints.queued(shards);
+        hints.reconcile(shards);
         hints.due(ids.iter().copied());
         let message = hints.take().unwrap();
         let heard: Vec<_> = message.split(' ').filter_map(Hint::parse).collect();
         let named = format!("{},", ids[0]);
-        assert_eq!(heard, [Hint::Look, Hint::Queued(shards), Hint::Due(&named)]);
+        assert_eq!(
+            heard,
+            [
+                Hint::Look,
+                Hint::Queued(shards),
+                Hint::Reconcile(shards),
+                Hint::Due(&named)
+            ]
+        );
         assert_eq!(hints.take(), None);
         assert_eq!(Hint::parse("something-newer=1"), None);
     }
@@ -197,6 +229,7 @@ mod tests {
     fn nobody_is_told_of_what_this_node_works_on_itself() {
         let hints = Hints::new(Holdings::all());
         hints.queued(ShardSet::ALL);
+        hints.reconcile(ShardSet::ALL);
         assert_eq!(hints.take(), None);
     }
 }

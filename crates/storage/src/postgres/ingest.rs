@@ -36,27 +36,27 @@ pub(super) use turn;
 
 /// Columns of notifications that go into a statement as arrays.
 #[derive(Default)]
-struct Columns<'a> {
-    id: Vec<String>,
-    environment: Vec<String>,
-    integration: Vec<String>,
-    origin: Vec<&'static str>,
-    received_at: Vec<i64>,
-    verdict: Vec<&'static str>,
-    connection: Vec<Option<String>>,
-    subscription: Vec<Option<String>>,
-    graph_subscription: Vec<Option<Cow<'a, str>>>,
-    tenant: Vec<Option<String>>,
-    change_type: Vec<Option<&'static str>>,
-    lifecycle_event: Vec<Option<&'static str>>,
-    resource: Vec<Cow<'a, str>>,
-    etag: Vec<Option<Cow<'a, str>>>,
-    checksum: Vec<i64>,
-    item: Vec<&'a [u8]>,
+pub(super) struct Columns<'a> {
+    pub(super) id: Vec<String>,
+    pub(super) environment: Vec<String>,
+    pub(super) integration: Vec<String>,
+    pub(super) origin: Vec<&'static str>,
+    pub(super) received_at: Vec<i64>,
+    pub(super) verdict: Vec<&'static str>,
+    pub(super) connection: Vec<Option<String>>,
+    pub(super) subscription: Vec<Option<String>>,
+    pub(super) graph_subscription: Vec<Option<Cow<'a, str>>>,
+    pub(super) tenant: Vec<Option<String>>,
+    pub(super) change_type: Vec<Option<&'static str>>,
+    pub(super) lifecycle_event: Vec<Option<&'static str>>,
+    pub(super) resource: Vec<Cow<'a, str>>,
+    pub(super) etag: Vec<Option<Cow<'a, str>>>,
+    pub(super) checksum: Vec<i64>,
+    pub(super) item: Vec<&'a [u8]>,
 }
 
 impl<'a> Columns<'a> {
-    fn push(&mut self, one: &'a Notification, verdict: Verdict) {
+    pub(super) fn push(&mut self, one: &'a Notification, verdict: Verdict) {
         self.id.push(one.id.to_string());
         self.environment.push(one.environment.to_string());
         self.integration.push(one.integration.to_string());
@@ -101,6 +101,7 @@ macro_rules! bind {
             .bind($columns.item)
     };
 }
+pub(super) use bind;
 
 macro_rules! arrays {
     () => {
@@ -108,6 +109,7 @@ macro_rules! arrays {
              $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::bigint[], $16::bytea[]"
     };
 }
+pub(super) use arrays;
 
 macro_rules! names {
     () => {
@@ -115,6 +117,7 @@ macro_rules! names {
              graph_subscription_id, tenant_id, change_type, lifecycle_event, resource, etag, checksum, item"
     };
 }
+pub(super) use names;
 
 /// The transaction has its id (`me`) and its keys before it gets its first place: the reader of the queue depends on it.
 const RECORD: &str = concat!(

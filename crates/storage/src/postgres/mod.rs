@@ -12,7 +12,10 @@
 //! | `store` | the verbs, each in one line |
 //! | `environments` … `keys` | what is configured, a file each |
 //! | `changes` | how the other nodes learn of changes to that |
-//! | `ingest`, `enrich`, `deliver` | what the stages read and write |
+//! | `ingest`, `enrich`, `reconcile`, `deliver` | what the stages read and write |
+//! | `told`, `notes` | what the end of a notification says beside its events |
+//! | `reconcile_page` | what one answer of an enumeration led to |
+//! | `known_items` | what is known of the items that subscriptions watch |
 //! | `queue` | how far the queue of enrich has been read, with several writers |
 //! | `notifications`, `events`, `deliveries`, `lists` | what people look at |
 //! | `target` | the store while another is copied into it |
@@ -55,18 +58,21 @@ mod known_items;
 mod lists;
 pub mod migrate;
 mod node;
+mod notes;
 mod notifications;
 mod open;
 mod partitions;
 mod pool;
 mod queue;
 mod reconcile;
+mod reconcile_page;
 mod rejected;
 mod row;
 mod signals;
 mod store;
 mod subscriptions;
 mod target;
+mod told;
 mod trouble;
 mod unlock;
 mod upkeep;

@@ -36,6 +36,11 @@ pub(super) fn time(time: Option<Timestamp>) -> Option<i64> {
     time.map(Timestamp::as_millis)
 }
 
+/// A number as PostgreSQL can hold it.
+pub(super) fn number(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
 /// The members of a list as text with commas between.
 pub(super) fn list<T: fmt::Display>(members: &[T]) -> String {
     let words: Vec<String> = members.iter().map(ToString::to_string).collect();
@@ -75,6 +80,13 @@ impl<'a> Columns<'a> {
         let place = self.next;
         let number: i32 = self.value()?;
         u32::try_from(number).map_err(|error| corrupt(place, &error))
+    }
+
+    /// A large number that cannot be negative.
+    pub(super) fn number(&mut self) -> Result<u64, Undone> {
+        let place = self.next;
+        let number: i64 = self.value()?;
+        u64::try_from(number).map_err(|error| corrupt(place, &error))
     }
 
     /// An HTTP status, if there is one.

@@ -25,7 +25,7 @@ use super::{
     PostgresStore, connections, deliver, deliveries, enrich, environments, events, ingest,
     integrations, keys, known_items, lists, notifications,
     pool::Purpose,
-    reconcile, subscriptions,
+    reconcile, reconcile_page, subscriptions,
     trouble::{Trouble, Undone},
     webhooks,
 };
@@ -38,10 +38,13 @@ use crate::{
         SubscriptionUpdate, WebhookChange,
     },
     rejected,
+    store::ASKED_AT_ONCE,
 };
 
 /// How often a verb is tried again that collided with another.
 const COLLISIONS: u32 = 5;
+
+type Done<T> = Result<T, StoreError>;
 
 /// Does something on a connection: `read`, `write` and `list` for whoever asks, `take` and `complete` for the stages.
 ///
@@ -347,7 +350,14 @@ impl Store for PostgresStore {
         which: SubscriptionFilter,
         ask: AskReconcile,
     ) -> Result<u64, StoreError> {
-        on!(self, write sql => reconcile::ask(&self.shared, sql, which, &ask))
+        let meant: Done<Vec<String>> = on!(self, read sql => reconcile::meant(sql, which));
+        let mut asked = 0;
+        for slice in meant?.chunks(ASKED_AT_ONCE) {
+            let done: Done<u64> =
+                on!(self, write sql => reconcile::ask(&self.shared, sql, slice, &ask));
+            asked += done?;
+        }
+        Ok(asked)
     }
 
     async fn reconcile_scopes(
@@ -381,7 +391,7 @@ impl Store for PostgresStore {
         page: ReconcilePage,
         lease: Lease,
     ) -> Result<(), StoreError> {
-        on!(self, complete sql => reconcile::record_page(&self.shared, sql, &page, lease))
+        on!(self, complete sql => reconcile_page::record(&self.shared, sql, &page, lease))
     }
 
     async fn update_reconcile(

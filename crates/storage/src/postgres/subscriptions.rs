@@ -7,27 +7,31 @@ use tidings_domain::{
     page::{Listing, Page},
     resource::ResourceKind,
     shard::Shard,
-    subscription::Subscription,
+    subscription::{Lifecycle, Subscription},
 };
 
 use super::{
     Shared,
     changes::{Noted, noting},
     enrich::fenced,
+    events::{Made, bind_made, making},
+    known_items,
     lists::{List, Scan},
-    row::{self, Columns, text, text_if_any, time},
+    reconcile::{asking, set},
+    row::{self, Columns, number, text, text_if_any, time},
     trouble::{self, Undone},
 };
 use crate::{
     Changed, Lease, StoreError,
-    record::{DueSubscription, SubscriptionUpdate},
+    record::{DueSubscription, Seq, SubscriptionUpdate},
     seal::{Place, Seal},
 };
 
 macro_rules! columns {
     () => {
         "seq, id, environment_id, integration_id, connection_id, resource, kind, change_types, state, client_state, \
-         graph_id, expires_at, due_at, failures, last_error, created_at, renewed_at"
+         graph_id, expires_at, due_at, failures, last_error, created_at, renewed_at, lifecycle_missed, \
+         lifecycle_reauthorize, lifecycle_removed, lifecycle_count"
     };
 }
 
@@ -44,13 +48,16 @@ pub(super) async fn create(
     shard: Shard,
 ) -> Result<(), Undone> {
     let noted = Noted::of(Changed::Subscription(subscription.id));
+    let lifecycle = subscription.lifecycle.unwrap_or_default();
     let sealed = shared
         .seal
         .seal(client_state(&noted.id), subscription.client_state.expose());
     let inserted = sqlx::query(noting!(
         "INSERT INTO subscriptions (id, environment_id, integration_id, connection_id, resource, kind, change_types,
-             state, client_state, graph_id, expires_at, due_at, failures, last_error, created_at, renewed_at, shard)
-         VALUES ($2, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) RETURNING seq"
+             state, client_state, graph_id, expires_at, due_at, failures, last_error, created_at, renewed_at, shard,
+             lifecycle_missed, lifecycle_reauthorize, lifecycle_removed, lifecycle_count)
+         VALUES ($2, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
+         RETURNING seq"
     ))
     .bind(noted.kind)
     .bind(noted.id)
@@ -71,6 +78,10 @@ pub(super) async fn create(
     .bind(subscription.created_at.as_millis())
     .bind(time(subscription.renewed_at))
     .bind(i16::from(shard.get()))
+    .bind(lifecycle.missed)
+    .bind(lifecycle.reauthorize)
+    .bind(lifecycle.removed)
+    .bind(number(lifecycle.count))
     .execute(sql)
     .await;
     match inserted {
@@ -182,6 +193,34 @@ pub(super) async fn next_due(
     Ok(due_at.map(Timestamp::from_millis))
 }
 
+/// `$4`: nobody's lease is needed, since somebody asks for it himself; else `$20`, `$21` are the lease. `$5` … the events;
+/// `$22` … what the row becomes, `$29` up to which lifecycle notification it was seen to: any after that keep it due.
+/// `$30` … the wish that it be reconciled.
+const UPDATE: &str = noting!(
+    "leased AS MATERIALIZED (
+         SELECT 1 FROM shards WHERE shard = $20 AND epoch = $21 AND node = $3 FOR KEY SHARE),",
+    "UPDATE subscriptions SET state = $22, graph_id = $23, expires_at = $24, failures = $26, last_error = $27,
+         renewed_at = $28,
+         due_at = CASE WHEN lifecycle_count IS NOT DISTINCT FROM $29
+             OR NOT (lifecycle_missed OR lifecycle_reauthorize OR lifecycle_removed)
+             THEN $25 ELSE least(due_at, $25) END,
+         lifecycle_missed = lifecycle_missed AND lifecycle_count IS DISTINCT FROM $29,
+         lifecycle_reauthorize = lifecycle_reauthorize AND lifecycle_count IS DISTINCT FROM $29,
+         lifecycle_removed = lifecycle_removed AND lifecycle_count IS DISTINCT FROM $29
+     WHERE id = $2 AND ($4 OR EXISTS (SELECT 1 FROM leased)) RETURNING seq, shard",
+    concat!(
+        ", ",
+        making!("CROSS JOIN done"),
+        ", asked AS (
+             INSERT INTO reconciles AS r (subscription_id, due_at, reason, asked_at, deliver_existing, finds, failures,
+                 shard)
+             SELECT $2, $32, $30, $31, $33, 0, 0, done.shard FROM done WHERE $30 IS NOT NULL
+             ON CONFLICT (subscription_id) DO UPDATE SET ",
+        asking!("excluded"),
+        ")"
+    )
+);
+
 pub(super) async fn update(
     shared: &Shared,
     sql: &mut PgConnection,
@@ -189,31 +228,40 @@ pub(super) async fn update(
     lease: Option<Lease>,
 ) -> Result<(), Undone> {
     let noted = Noted::of(Changed::Subscription(update.id));
-    // Who asks for something himself needs no lease: $12 is NULL then.
-    let changed = sqlx::query(noting!(
-        "leased AS MATERIALIZED (
-             SELECT 1 FROM shards WHERE shard = $12 AND epoch = $13 AND node = $3 FOR KEY SHARE),",
-        "UPDATE subscriptions SET state = $4, graph_id = $5, expires_at = $6, due_at = $7, failures = $8,
-             last_error = $9, renewed_at = $10
-         WHERE id = $2 AND ($11 OR EXISTS (SELECT 1 FROM leased)) RETURNING seq"
-    ))
-    .bind(noted.kind)
-    .bind(noted.id)
-    .bind(&shared.node)
-    .bind(update.state.as_str())
-    .bind(text_if_any(update.graph_id.as_deref()))
-    .bind(time(update.expires_at))
-    .bind(update.due_at.as_millis())
-    .bind(i32::try_from(update.failures).unwrap_or(i32::MAX))
-    .bind(text_if_any(update.last_error.as_deref()))
-    .bind(time(update.renewed_at))
-    .bind(lease.is_none())
-    .bind(lease.map(|lease| i16::from(lease.shard().get())))
-    .bind(lease.map(Lease::epoch))
-    .fetch_optional(&mut *sql)
-    .await?;
-    if changed.is_some() {
+    let mut made = Made::default();
+    for new in &update.events {
+        made.push(Seq::default(), new);
+    }
+    let ask = update.reconcile.as_ref();
+    let query = sqlx::query_as(UPDATE)
+        .bind(noted.kind)
+        .bind(noted.id)
+        .bind(&shared.node)
+        .bind(lease.is_none());
+    let changed: Option<(i64, i16)> = bind_made!(query, made)
+        .bind(lease.map(|lease| i16::from(lease.shard().get())))
+        .bind(lease.map(Lease::epoch))
+        .bind(update.state.as_str())
+        .bind(text_if_any(update.graph_id.as_deref()))
+        .bind(time(update.expires_at))
+        .bind(update.due_at.as_millis())
+        .bind(i32::try_from(update.failures).unwrap_or(i32::MAX))
+        .bind(text_if_any(update.last_error.as_deref()))
+        .bind(time(update.renewed_at))
+        .bind(update.attended.map(number))
+        .bind(ask.map(|ask| ask.reason.as_str()))
+        .bind(ask.map(|ask| ask.asked_at.as_millis()))
+        .bind(ask.map(|ask| ask.due_at.as_millis()))
+        .bind(ask.map(|ask| ask.deliver_existing))
+        .fetch_optional(&mut *sql)
+        .await?;
+    if let Some((_, shard)) = changed {
         shared.hints.look();
+        if ask.is_some() {
+            shared.hints.reconcile(set(std::iter::once(shard)));
+        }
+        let to = update.events.iter().flat_map(|new| &new.deliveries);
+        shared.hints.due(to.map(|delivery| delivery.webhook));
         return Ok(());
     }
     if let Some(lease) = lease {
@@ -226,9 +274,13 @@ pub(super) async fn update(
             return Err(fenced(lease.shard()));
         }
     }
-    Err(Undone::Refused(StoreError::Missing {
-        what: format!("subscription {}", update.id),
-    }))
+    Err(missing(update.id))
+}
+
+pub(super) fn missing(id: SubscriptionId) -> Undone {
+    Undone::Refused(StoreError::Missing {
+        what: format!("subscription {id}"),
+    })
 }
 
 pub(super) async fn delete(
@@ -238,17 +290,22 @@ pub(super) async fn delete(
 ) -> Result<bool, Undone> {
     let noted = Noted::of(Changed::Subscription(id));
     let deleted = sqlx::query(noting!(
+        "noted_down AS (INSERT INTO deleted_subscriptions (id, deleted_at)
+             SELECT id, database_ms() FROM subscriptions WHERE id = $2 ON CONFLICT DO NOTHING),",
         "DELETE FROM subscriptions WHERE id = $2 RETURNING seq"
     ))
     .bind(noted.kind)
-    .bind(noted.id)
+    .bind(&noted.id)
     .bind(&shared.node)
-    .fetch_optional(sql)
+    .fetch_optional(&mut *sql)
     .await?;
-    if deleted.is_some() {
-        shared.hints.look();
+    if deleted.is_none() {
+        return Ok(false);
     }
-    Ok(deleted.is_some())
+    shared.hints.look();
+    // Usually this is all of what is known; what is left goes later, so that nobody waits for a million rows.
+    known_items::remove(sql, &noted.id).await?;
+    Ok(true)
 }
 
 fn read_row(row: &PgRow, seal: &Seal) -> Result<Subscription, Undone> {
@@ -276,8 +333,19 @@ fn read(columns: &mut Columns<'_>, seal: &Seal) -> Result<Subscription, Undone> 
         last_error: columns.value()?,
         created_at: columns.time()?,
         renewed_at: columns.time_if_any()?,
-        lifecycle: None,
+        lifecycle: lifecycle(columns)?,
     })
+}
+
+/// `None` unless there is something to see to: how many there were is kept all the same.
+fn lifecycle(columns: &mut Columns<'_>) -> Result<Option<Lifecycle>, Undone> {
+    let lifecycle = Lifecycle {
+        missed: columns.value()?,
+        reauthorize: columns.value()?,
+        removed: columns.value()?,
+        count: columns.number()?,
+    };
+    Ok((lifecycle.missed || lifecycle.reauthorize || lifecycle.removed).then_some(lifecycle))
 }
 
 fn client_state(row: &str) -> Place<'_> {

@@ -8,10 +8,12 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use tidings_domain::shard::Shard;
 use tokio_util::sync::CancellationToken;
 
-use super::{Shared, ingest::turn, partitions, pool::Purpose, trouble::Undone, webhooks};
+use super::{
+    Shared, ingest::turn, known_items, partitions, pool::Purpose, trouble::Undone, webhooks,
+};
 use crate::StoreError;
 
-/// How often it is looked for what removed webhooks have left behind.
+/// How often it is looked for what removed webhooks and subscriptions have left behind.
 const OFTEN: Duration = Duration::from_secs(1);
 
 /// How often the rest is done.
@@ -34,7 +36,7 @@ pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
         }
         let is_the_one = shared.holdings.may_act(Shard::FIRST);
         if is_the_one && let Err(error) = leftovers(&shared).await {
-            tracing::debug!(%error, "what removed webhooks left cannot be removed now: it is tried again");
+            tracing::debug!(%error, "what was removed has left something that cannot be removed now: it is tried again");
         }
         let now = shared.timer.monotonic();
         if now < seldom_at {
@@ -58,7 +60,10 @@ async fn leftovers(shared: &Shared) -> Result<(), StoreError> {
     loop {
         let lent = shared.pool.lend(Purpose::Asking).await?;
         let more = lent
-            .run(async |sql| webhooks::remove_leftovers(sql).await)
+            .run(async |sql| {
+                Ok(webhooks::remove_leftovers(sql).await?
+                    || known_items::remove_leftovers(sql).await?)
+            })
             .await?;
         if !more {
             return Ok(());

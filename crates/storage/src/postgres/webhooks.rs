@@ -31,9 +31,9 @@ const REASONS: &[DisabledReason] = &[
 /// How many deliveries of a removed webhook go in one transaction: some milliseconds.
 const SLICE: i64 = 1_000;
 
-/// How long after a webhook was removed an event may still be on its way that was made while it was there, in
+/// How long after a webhook or subscription was removed something may still be on its way to it, in
 /// milliseconds: longer than any statement takes, and any pause that a statement survives.
-const STRAGGLERS: i64 = 120_000;
+pub(super) const STRAGGLERS: i64 = 120_000;
 
 macro_rules! select {
     ($rest:literal) => {

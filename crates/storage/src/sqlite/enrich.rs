@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Lease,
-    record::{KeyedHash, NewEvent, Outcome, QueuedNotification, Seq, SubscriptionFilter},
+    record::{KeyedHash, NewEvent, Outcome, QueuedNotification, Seq},
 };
 
 /// How many bytes of items one answer holds at most: an item can be as large as a POST.
@@ -81,7 +81,7 @@ pub(super) fn finish(tx: &mut Tx<'_>, seq: Seq, outcome: &Arc<Outcome>) -> Resul
         subscriptions::note_lifecycle(tx, note)?;
     }
     if let Some((subscription, ask)) = &outcome.reconcile {
-        reconcile::ask(tx, SubscriptionFilter::One(*subscription), ask)?;
+        reconcile::ask(tx, &[*subscription], ask)?;
     }
     Ok(true)
 }

@@ -7,7 +7,10 @@ use super::{
     row::{self, Columns},
     writer::Tx,
 };
-use crate::record::{KnownItem, Version};
+use crate::{
+    record::{KnownItem, Version},
+    store::is_too_long,
+};
 
 /// How many items of a removed subscription go in one transaction: some milliseconds.
 const SLICE: u32 = 2_000;
@@ -75,6 +78,9 @@ pub(super) fn show(tx: &Tx<'_>, id: SubscriptionId, items: &[KnownItem]) -> Resu
              version = iif(excluded.told AND NOT k.told, excluded.version, k.version)",
     )?;
     for item in items {
+        if is_too_long(&item.id) || is_too_long(&item.scope) {
+            continue;
+        }
         statement.execute((
             id.to_bytes(),
             &item.id,

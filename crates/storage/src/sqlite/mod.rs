@@ -10,6 +10,7 @@
 //! | `environments` … `keys` | what is configured, a file each |
 //! | `ingest`, `enrich`, `reconcile`, `deliver` | what the stages read and write |
 //! | `arrivals`, `told` | rows on their way into the tables, many to a statement |
+//! | `reconcile_page` | what one answer of an enumeration led to |
 //! | `known_items` | what is known of the items that subscriptions watch |
 //! | `notifications`, `events`, `deliveries`, `lists` | what people look at |
 //! | `source` | the store while it is copied into another |
@@ -49,6 +50,7 @@ mod notifications;
 mod open;
 mod reader;
 mod reconcile;
+mod reconcile_page;
 mod row;
 mod source;
 mod store;

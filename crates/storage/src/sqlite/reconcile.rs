@@ -1,25 +1,20 @@
 //! What reconcile reads and writes.
 
-use std::sync::Arc;
-
-use rusqlite::{Connection, OptionalExtension as _, Result, Row, ToSql};
+use rusqlite::{Connection, OptionalExtension as _, Result, Row, params_from_iter};
 use tidings_domain::{
     Timestamp,
     ids::{Compact, SubscriptionId},
-    notification::Verdict,
     reconcile::{Reconcile, ReconcileScope},
 };
 
 use super::{
-    arrivals::Arrived,
-    known_items,
     row::{self, Columns, Time},
     subscriptions::missing,
     writer::{Tx, Undone},
 };
 use crate::{
     Lease,
-    record::{AskReconcile, DueReconcile, ReconcilePage, ReconcileUpdate, SubscriptionFilter},
+    record::{AskReconcile, DueReconcile, ReconcileUpdate, SubscriptionFilter},
 };
 
 macro_rules! select {
@@ -70,52 +65,53 @@ pub(super) fn unreadable(sql: &Connection) -> Result<Vec<rusqlite::Error>> {
     Ok(rows.filter_map(Result::err).collect())
 }
 
-pub(super) fn ask(tx: &Tx<'_>, which: SubscriptionFilter, ask: &AskReconcile) -> Result<u64> {
-    macro_rules! update {
-        ($which:literal) => {
-            concat!(
-                "UPDATE reconciles SET due_at = min(due_at, ?1), asked_at = max(asked_at, ?2), reason = ?3,
-                     deliver_existing = deliver_existing OR (?4 AND finished_at IS NULL) ",
-                $which
-            )
-        };
-    }
+/// Those of these subscriptions that are reconciled at all.
+pub(super) fn meant(sql: &Connection, which: SubscriptionFilter) -> Result<Vec<SubscriptionId>> {
     let (text, id) = match which {
-        SubscriptionFilter::All => (update!(""), None),
+        SubscriptionFilter::All => ("SELECT subscription_id FROM reconciles", None),
         SubscriptionFilter::Connection(id) => (
-            update!(
-                "WHERE subscription_id IN (SELECT id FROM subscriptions WHERE connection_id = ?5)"
-            ),
+            "SELECT r.subscription_id FROM subscriptions s JOIN reconciles r ON r.subscription_id = s.id
+             WHERE s.connection_id = ?",
             Some(id.to_bytes()),
         ),
         SubscriptionFilter::Environment(id) => (
-            update!(
-                "WHERE subscription_id IN (SELECT id FROM subscriptions WHERE environment_id = ?5)"
-            ),
+            "SELECT r.subscription_id FROM subscriptions s JOIN reconciles r ON r.subscription_id = s.id
+             WHERE s.environment_id = ?",
             Some(id.to_bytes()),
         ),
-        SubscriptionFilter::One(id) => (update!("WHERE subscription_id = ?5"), Some(id.to_bytes())),
+        SubscriptionFilter::One(id) => (
+            "SELECT subscription_id FROM reconciles WHERE subscription_id = ?",
+            Some(id.to_bytes()),
+        ),
     };
-    let mut statement = tx.sql.prepare_cached(text)?;
-    let values: [&dyn ToSql; 5] = [
-        &Time(ask.due_at),
-        &Time(ask.asked_at),
-        &ask.reason.as_str(),
-        &ask.deliver_existing,
-        &id,
-    ];
-    let values = if id.is_some() {
-        &values[..]
-    } else {
-        &values[..4]
-    };
-    let asked = statement.execute(values)?;
+    sql.prepare_cached(text)?
+        .query_map(params_from_iter(id), |row| Columns::new(row).id())?
+        .collect()
+}
+
+/// Has these subscriptions reconciled, and says how many still are.
+pub(super) fn ask(tx: &Tx<'_>, these: &[SubscriptionId], ask: &AskReconcile) -> Result<u64> {
+    let mut statement = tx.sql.prepare_cached(
+        "UPDATE reconciles SET due_at = min(due_at, ?1), asked_at = max(asked_at, ?2), reason = ?3,
+             deliver_existing = deliver_existing OR (?4 AND finished_at IS NULL)
+         WHERE subscription_id = ?5",
+    )?;
+    let mut asked = 0;
+    for id in these {
+        asked += statement.execute((
+            Time(ask.due_at),
+            Time(ask.asked_at),
+            ask.reason.as_str(),
+            ask.deliver_existing,
+            id.to_bytes(),
+        ))?;
+    }
     Ok(u64::try_from(asked).unwrap_or(u64::MAX))
 }
 
 /// Has a subscription reconciled, also if it never was.
 pub(super) fn begin(tx: &Tx<'_>, id: SubscriptionId, wish: &AskReconcile) -> Result<()> {
-    if ask(tx, SubscriptionFilter::One(id), wish)? > 0 {
+    if ask(tx, &[id], wish)? > 0 {
         return Ok(());
     }
     tx.sql
@@ -160,50 +156,6 @@ pub(super) fn update(tx: &Tx<'_>, update: &ReconcileUpdate) -> Result<(), Undone
     for name in &update.gone_scopes {
         statement.execute((update.subscription.to_bytes(), name))?;
     }
-    Ok(())
-}
-
-/// Records what a page of an enumeration led to; `finds` are its finds.
-pub(super) fn record_page(
-    tx: &mut Tx<'_>,
-    page: &ReconcilePage,
-    finds: &Arc<[Arrived]>,
-) -> Result<(), Undone> {
-    let id = page.subscription;
-    let exists: bool = tx
-        .sql
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM subscriptions WHERE id = ?)")?
-        .query_row([id.to_bytes()], |row| row.get(0))?;
-    if !exists {
-        return Err(missing(id));
-    }
-    for place in 0..finds.len() {
-        tx.arrivals.add(finds, place, Verdict::Accepted);
-        tx.tally.queued += 1;
-    }
-    // What was told before these items were shown is to be there first.
-    tx.told.write(tx.sql)?;
-    known_items::show(tx, id, &page.items)?;
-    known_items::forget_untold(tx, id, &page.forget)?;
-    let scope = &page.scope;
-    let (from, to) = scope.window.unzip();
-    tx.sql
-        .prepare_cached(
-            "INSERT INTO reconcile_scopes (subscription_id, name, link, enumeration, enumerating, window_from, window_to)
-             VALUES (?, ?, ?, ?, ?, ?, ?)
-             ON CONFLICT (subscription_id, name) DO UPDATE SET link = excluded.link,
-                 enumeration = excluded.enumeration, enumerating = excluded.enumerating,
-                 window_from = excluded.window_from, window_to = excluded.window_to",
-        )?
-        .execute((
-            id.to_bytes(),
-            &scope.name,
-            &scope.link,
-            row::number(scope.enumeration),
-            scope.enumerating,
-            from.map(Time),
-            to.map(Time),
-        ))?;
     Ok(())
 }
 

@@ -27,7 +27,7 @@ use super::{
     SqliteStore,
     arrivals::Arrived,
     connections, deliver, deliveries, enrich, environments, events, ingest, integrations, keys,
-    known_items, lists, notifications, reconcile, subscriptions, webhooks,
+    known_items, lists, notifications, reconcile, reconcile_page, subscriptions, webhooks,
     writer::{Kind, Tx, Undone},
 };
 use crate::{
@@ -40,6 +40,7 @@ use crate::{
     },
     rejected,
     seal::Seal,
+    store::ASKED_AT_ONCE,
 };
 
 impl SqliteStore {
@@ -378,8 +379,18 @@ impl Store for SqliteStore {
         which: SubscriptionFilter,
         ask: AskReconcile,
     ) -> Result<u64, StoreError> {
-        self.change(move |tx| Ok(reconcile::ask(tx, which, &ask)?))
-            .await
+        let meant = self
+            .readers
+            .read(move |sql| reconcile::meant(sql, which))
+            .await?;
+        let mut asked = 0;
+        for slice in meant.chunks(ASKED_AT_ONCE) {
+            let slice = slice.to_vec();
+            asked += self
+                .change(move |tx| Ok(reconcile::ask(tx, &slice, &ask)?))
+                .await?;
+        }
+        Ok(asked)
     }
 
     async fn reconcile_scopes(
@@ -432,7 +443,7 @@ impl Store for SqliteStore {
         let rows = 1 + finds.len() + page.items.len() + page.forget.len();
         self.writer
             .write(Kind::New, rows, move |tx| {
-                reconcile::record_page(tx, &page, &finds)
+                reconcile_page::record(tx, &page, &finds)
             })
             .await
     }

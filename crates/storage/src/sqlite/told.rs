@@ -8,7 +8,10 @@ use std::sync::{Arc, LazyLock};
 use rusqlite::{Connection, Result};
 use tidings_domain::ids::Compact;
 
-use crate::record::{Outcome, Told, Version};
+use crate::{
+    record::{Outcome, Told, Version},
+    store::is_too_long,
+};
 
 /// How many rows the statements write: as many of the longest as there are rows for, then of the others.
 const LENGTHS: [usize; 3] = [32, 8, 1];
@@ -20,7 +23,8 @@ pub(super) struct ToldItems(Vec<Arc<Outcome>>);
 impl ToldItems {
     /// Leaves what an outcome tells of an item, if anything, to be written.
     pub(super) fn add(&mut self, outcome: &Arc<Outcome>) {
-        if outcome.told.is_some() {
+        let told = outcome.told.as_ref();
+        if told.is_some_and(|told| !is_too_long(&told.item)) {
             self.0.push(Arc::clone(outcome));
         }
     }

@@ -8,7 +8,7 @@ use super::{Database, eventually};
 use crate::{
     Changed, Signal, Store, StoreError,
     contract::{World, make::Tenant},
-    record::{NewNotification, QueuedNotification, Seq},
+    record::{NewNotification, Outcome, QueuedNotification, Seq},
 };
 
 /// More than the places that a sequence passes over after a crash (32), so that some are given a second time.
@@ -126,7 +126,7 @@ async fn nothing_is_passed_over_after_a_failover_to_a_standby_that_lagged() {
     for one in reused {
         let finished = world
             .store
-            .finish_notification(one.seq, one.lease, Vec::new())
+            .finish_notification(one.seq, one.lease, Outcome::default())
             .await;
         assert!(
             matches!(finished, Err(StoreError::Fenced { .. })),
@@ -166,7 +166,7 @@ async fn counters_that_stand_lower_than_what_was_read_are_noticed() {
     }
     let finished = world
         .store
-        .finish_notification(held.seq, held.lease, Vec::new())
+        .finish_notification(held.seq, held.lease, Outcome::default())
         .await;
     assert!(
         matches!(finished, Err(StoreError::Fenced { .. })),

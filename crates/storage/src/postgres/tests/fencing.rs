@@ -5,7 +5,7 @@ use tidings_domain::{delivery::DeliveryState, notification::Verdict, shard::Shar
 use super::Database;
 use crate::{
     Lease, StoreError,
-    contract::make::all,
+    contract::make::{all, unchanged},
     record::{AfterAttempt, EventFilter, Outcome, SubscriptionUpdate},
 };
 
@@ -143,7 +143,7 @@ async fn a_loop_that_lost_its_shard_changes_no_subscription_and_a_person_does() 
     let update = SubscriptionUpdate {
         graph_id: Some("9ra9h".to_owned()),
         failures: 1,
-        ..world.update(&subscription)
+        ..unchanged(&subscription)
     };
     let refused = world
         .store
