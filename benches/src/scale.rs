@@ -286,6 +286,7 @@ async fn subscribe(filling: Arc<Filling>, count: u64) -> anyhow::Result<()> {
             last_error: None,
             created_at: filling.now,
             renewed_at: Some(filling.now),
+            lifecycle: None,
         };
         let filling = Arc::clone(&filling);
         waiting.spawn(async move {

@@ -221,14 +221,12 @@ impl Play {
     /// Makes the next change of an item, if it has one.
     async fn change(&mut self, place: usize, context: &Context) -> Result<(), Failure> {
         let item = &mut self.script.items[place];
-        let Some(next) = item.next() else {
+        let Some(next) = item.next_change() else {
             return Ok(());
         };
         item.changed_at = context.clock.now();
         let mailbox = &self.tenants[item.tenant].mailbox;
-        let id = mailbox
-            .change(item.kind, next.change, item.id.as_deref())
-            .await?;
+        let id = mailbox.change(item.kind, next, item.id.as_deref()).await?;
         item.id = Some(id);
         Ok(())
     }

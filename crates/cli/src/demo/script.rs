@@ -58,7 +58,7 @@ impl Script {
     pub(super) fn triggers() -> Vec<String> {
         KINDS
             .into_iter()
-            .flat_map(|kind| CHANGES.map(|change| Trigger { kind, change }.to_string()))
+            .flat_map(|kind| CHANGES.map(|change| Trigger::Change { kind, change }.to_string()))
             .collect()
     }
 
@@ -91,7 +91,7 @@ impl Script {
             let (tenant, kind) = (item.tenant, item.kind);
             CHANGES[item.arrived..]
                 .iter()
-                .map(move |&change| (tenant, Trigger { kind, change }))
+                .map(move |&change| (tenant, Trigger::Change { kind, change }))
                 .collect::<Vec<_>>()
         };
         self.items.iter().flat_map(of).collect()
@@ -101,10 +101,15 @@ impl Script {
 impl Item {
     /// The change that is to arrive next.
     pub(super) fn next(&self) -> Option<Trigger> {
-        CHANGES.get(self.arrived).map(|&change| Trigger {
+        self.next_change().map(|change| Trigger::Change {
             kind: self.kind,
             change,
         })
+    }
+
+    /// How the item changes next.
+    pub(super) fn next_change(&self) -> Option<ChangeType> {
+        CHANGES.get(self.arrived).copied()
     }
 }
 
