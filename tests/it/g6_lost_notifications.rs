@@ -1,0 +1,148 @@
+//! G6: what Graph drops is found.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use testkit::{
+    receiver::{Delivery, Receiver},
+    store::Store,
+    wait,
+    world::{Connected, World},
+};
+
+testkit::on_both_stores!(
+    what_graph_does_not_notify_is_found_and_told_once,
+    what_graph_notifies_is_not_found_again,
+);
+
+/// Waits until everything that Graph has of a subscription has been compared since `asked`, and gives how much was found.
+async fn reconciled(world: &World, connected: &Connected, asked: &Value) -> u64 {
+    let path = format!("/v1/subscriptions/{}/reconcile", connected.subscription_id);
+    let asked_at = asked["asked_at"].as_str().unwrap_or_default().to_owned();
+    let state = wait::until("a round of reconciling to end", || async {
+        let state = world.api.get(&path).await;
+        let finished_at = state["finished_at"].as_str()?;
+        (finished_at >= asked_at.as_str() && state["started_at"].is_null()).then_some(state)
+    })
+    .await;
+    state["finds"].as_u64().expect("a number of finds")
+}
+
+async fn ask(world: &World, connected: &Connected) -> Value {
+    let path = format!("/v1/subscriptions/{}/reconcile", connected.subscription_id);
+    world.api.post(&path, &json!({})).await
+}
+
+/// What was told of each item: triggers in their order, each with who told of it.
+fn told(receiver: &Receiver) -> BTreeMap<String, Vec<(String, String)>> {
+    let mut told: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+    for delivery in receiver.deliveries() {
+        let event = delivery.event();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        told.entry(delivery.item())
+            .or_default()
+            .push((text(&event["type"]), text(&event["data"]["origin"])));
+    }
+    told
+}
+
+struct Calendar<'a> {
+    world: &'a World,
+    user: String,
+}
+
+impl Calendar<'_> {
+    async fn create(&self, subject: &str) -> String {
+        let day = "2026-12-01T10:00:00";
+        let body = json!({
+            "subject": subject,
+            "start": {"dateTime": day, "timeZone": "UTC"},
+            "end": {"dateTime": day, "timeZone": "UTC"},
+        });
+        let path = format!("/v1.0/users/{}/events", self.user);
+        let tenant = &self.world.emulator.tenants[0];
+        let made = self.world.emulator.graph(tenant, "POST", &path, body).await;
+        made["id"].as_str().expect("an id").to_owned()
+    }
+
+    async fn change(&self, id: &str, method: &str, body: Value) {
+        let path = format!("/v1.0/users/{}/events/{id}", self.user);
+        let tenant = &self.world.emulator.tenants[0];
+        self.world.emulator.graph(tenant, method, &path, body).await;
+    }
+}
+
+async fn connected(store: Store) -> (World, Connected, Receiver) {
+    let world = World::start_on(store).await;
+    let tenant = world.emulator.tenants[0].clone();
+    let connected = world.connect_calendar(&tenant).await;
+    let receiver = Receiver::start().await;
+    world.webhook(&receiver.url(), &[]).await;
+    world.holds_everywhere().await;
+    (world, connected, receiver)
+}
+
+async fn arrived(receiver: &Receiver, count: usize) -> Vec<Delivery> {
+    wait::until("deliveries", || async {
+        let deliveries = receiver.deliveries();
+        (deliveries.len() >= count).then_some(deliveries)
+    })
+    .await
+}
+
+async fn what_graph_does_not_notify_is_found_and_told_once(store: Store) {
+    let (world, connected, receiver) = connected(store).await;
+    let calendar = Calendar {
+        world: &world,
+        user: connected.subscribed.user_id.clone(),
+    };
+    let (kept, gone) = (calendar.create("kept").await, calendar.create("gone").await);
+    arrived(&receiver, 2).await;
+    let baseline = ask(&world, &connected).await;
+    reconciled(&world, &connected, &baseline).await;
+
+    let drop = json!({"kind": "drop"});
+    world.emulator.control("POST", "/emulator/faults", &drop).await;
+    let new = calendar.create("new").await;
+    calendar.change(&kept, "PATCH", json!({"subject": "changed"})).await;
+    calendar.change(&gone, "DELETE", json!(null)).await;
+    let asked = ask(&world, &connected).await;
+    assert_eq!(reconciled(&world, &connected, &asked).await, 3);
+    arrived(&receiver, 5).await;
+    // Once more: there is nothing left to be found.
+    let asked = ask(&world, &connected).await;
+    assert_eq!(reconciled(&world, &connected, &asked).await, 0);
+
+    let told = told(&receiver);
+    let pair = |trigger: &str, origin: &str| (trigger.to_owned(), origin.to_owned());
+    let created = pair("event.created", "notification");
+    assert_eq!(
+        told[&kept],
+        [created.clone(), pair("event.updated", "reconcile")]
+    );
+    assert_eq!(told[&gone], [created, pair("event.deleted", "reconcile")]);
+    assert_eq!(told[&new], [pair("event.created", "reconcile")]);
+}
+
+async fn what_graph_notifies_is_not_found_again(store: Store) {
+    let (world, connected, receiver) = connected(store).await;
+    let calendar = Calendar {
+        world: &world,
+        user: connected.subscribed.user_id.clone(),
+    };
+    let baseline = ask(&world, &connected).await;
+    reconciled(&world, &connected, &baseline).await;
+    let id = calendar.create("one").await;
+    calendar.change(&id, "PATCH", json!({"subject": "two"})).await;
+    arrived(&receiver, 2).await;
+    let other = calendar.create("other").await;
+    calendar.change(&other, "DELETE", json!(null)).await;
+    arrived(&receiver, 4).await;
+    let asked = ask(&world, &connected).await;
+    assert_eq!(reconciled(&world, &connected, &asked).await, 0);
+    assert!(
+        told(&receiver).values().flatten().all(|(_, origin)| origin == "notification"),
+        "{:?}",
+        told(&receiver)
+    );
+}
