@@ -102,9 +102,14 @@ async fn what_graph_does_not_notify_is_found_and_told_once(store: Store) {
     reconciled(&world, &connected, &baseline).await;
 
     let drop = json!({"kind": "drop"});
-    world.emulator.control("POST", "/emulator/faults", &drop).await;
+    world
+        .emulator
+        .control("POST", "/emulator/faults", &drop)
+        .await;
     let new = calendar.create("new").await;
-    calendar.change(&kept, "PATCH", json!({"subject": "changed"})).await;
+    calendar
+        .change(&kept, "PATCH", json!({"subject": "changed"}))
+        .await;
     calendar.change(&gone, "DELETE", json!(null)).await;
     let asked = ask(&world, &connected).await;
     assert_eq!(reconciled(&world, &connected, &asked).await, 3);
@@ -133,7 +138,9 @@ async fn what_graph_notifies_is_not_found_again(store: Store) {
     let baseline = ask(&world, &connected).await;
     reconciled(&world, &connected, &baseline).await;
     let id = calendar.create("one").await;
-    calendar.change(&id, "PATCH", json!({"subject": "two"})).await;
+    calendar
+        .change(&id, "PATCH", json!({"subject": "two"}))
+        .await;
     arrived(&receiver, 2).await;
     let other = calendar.create("other").await;
     calendar.change(&other, "DELETE", json!(null)).await;
@@ -141,7 +148,10 @@ async fn what_graph_notifies_is_not_found_again(store: Store) {
     let asked = ask(&world, &connected).await;
     assert_eq!(reconciled(&world, &connected, &asked).await, 0);
     assert!(
-        told(&receiver).values().flatten().all(|(_, origin)| origin == "notification"),
+        told(&receiver)
+            .values()
+            .flatten()
+            .all(|(_, origin)| origin == "notification"),
         "{:?}",
         told(&receiver)
     );

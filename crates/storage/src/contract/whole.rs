@@ -110,6 +110,7 @@ pub(crate) async fn health_counts_what_waits(mut world: World) {
 pub(crate) async fn an_undamaged_store_has_no_findings(world: World) {
     let tenant = world.tenant("dev").await;
     world.delivered_to(&tenant, &[tenant.webhook]).await;
+    world.reconciled(&tenant, "users/u/events", 1).await;
     world
         .record(world.arriving(&tenant, Verdict::Held, None))
         .await;

@@ -16,6 +16,7 @@ use crate::{
     sqlite::{self, KeysFrom, Source, SqliteOptions},
 };
 
+pub(crate) mod known_items;
 pub(crate) mod table;
 
 /// How much is read and written at one time.
@@ -158,10 +159,16 @@ pub async fn run(copy: Copy) -> Result<Vec<Copied>, CopyError> {
         }
     }
     let kept = source.rejected()?;
-    let gone = source.deleted_webhooks()?;
-    target.write_counts(&kept, &gone).await?;
+    let webhooks = source.deleted_webhooks()?;
+    let subscriptions = source.deleted_subscriptions()?;
+    target
+        .write_counts(&kept, &webhooks, &subscriptions)
+        .await?;
+    target.write_alive(source.alive()?).await?;
+    let items = known_items::copy(&mut source, &mut target).await?;
     let keys = copy_keys(&mut source, &mut target, now.as_millis()).await?;
     let mut copied = compare(&mut source, &mut target, &copy, same_key).await?;
+    copied.push(items);
     copied.push(Copied {
         table: "dedup".to_owned(),
         rows: keys,

@@ -7,6 +7,8 @@ use tidings_domain::Secret;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
     Bytes,
+    /// True or false, where the store knows such.
+    Flag,
     /// Up to 32 bits, where the store knows such.
     Integer,
     Number,
@@ -64,7 +66,7 @@ impl Row {
     }
 }
 
-use Kind::{Bytes, Integer, Number, Sealed, Text};
+use Kind::{Bytes, Flag, Integer, Number, Sealed, Text};
 
 /// In an order in which no row refers to one that is not there yet.
 pub(crate) const TABLES: &[Table] = &[
@@ -120,10 +122,48 @@ pub(crate) const TABLES: &[Table] = &[
             ("last_error", Text),
             ("created_at", Number),
             ("renewed_at", Number),
+            ("lifecycle_missed", Flag),
+            ("lifecycle_reauthorize", Flag),
+            ("lifecycle_removed", Flag),
+            ("lifecycle_count", Number),
         ],
         shard: Some(ShardOf::Mailbox(
             "integration_id, (SELECT tenant_id FROM connections c WHERE c.id = connection_id), resource",
         )),
+    },
+    Table {
+        name: "reconciles",
+        columns: &[
+            ("subscription_id", Text),
+            ("due_at", Number),
+            ("reason", Text),
+            ("asked_at", Number),
+            ("deliver_existing", Flag),
+            ("started_at", Number),
+            ("finished_at", Number),
+            ("finds", Number),
+            ("failures", Integer),
+            ("last_error", Text),
+        ],
+        shard: Some(ShardOf::Mailbox(
+            "(SELECT integration_id FROM subscriptions s WHERE s.id = subscription_id),
+             (SELECT c.tenant_id FROM subscriptions s JOIN connections c ON c.id = s.connection_id
+                 WHERE s.id = subscription_id),
+             (SELECT resource FROM subscriptions s WHERE s.id = subscription_id)",
+        )),
+    },
+    Table {
+        name: "reconcile_scopes",
+        columns: &[
+            ("subscription_id", Text),
+            ("name", Text),
+            ("link", Text),
+            ("enumeration", Number),
+            ("enumerating", Flag),
+            ("window_from", Number),
+            ("window_to", Number),
+        ],
+        shard: None,
     },
     Table {
         name: "webhooks",
@@ -161,6 +201,7 @@ pub(crate) const TABLES: &[Table] = &[
             ("id", Text),
             ("environment_id", Text),
             ("integration_id", Text),
+            ("origin", Text),
             ("received_at", Number),
             ("verdict", Text),
             ("connection_id", Text),

@@ -4,7 +4,8 @@ use futures_util::TryStreamExt as _;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::{
-    PostgresStore, Shared, integrations, row::Columns, subscriptions, trouble::Undone, webhooks,
+    PostgresStore, Shared, integrations, reconcile, row::Columns, subscriptions, trouble::Undone,
+    webhooks,
 };
 use crate::StoreError;
 
@@ -31,6 +32,12 @@ const ORPHANS: &[(&str, &str)] = &[
     ),
 ];
 
+/// Subscriptions that are not there, nor were removed just now, while something is known of their items.
+const UNKNOWN: &str = "SELECT subscription_id, count(*) FROM known_items k
+    WHERE NOT EXISTS (SELECT 1 FROM subscriptions s WHERE s.id = k.subscription_id)
+        AND NOT EXISTS (SELECT 1 FROM deleted_subscriptions s WHERE s.id = k.subscription_id)
+    GROUP BY subscription_id";
+
 impl PostgresStore {
     /// On a connection of its own, without a limit of time: it reads for minutes, and must keep nobody waiting. PostgreSQL
     /// checks its own pages (`pg_amcheck`, checksums of the cluster); this looks at what they hold.
@@ -44,6 +51,8 @@ impl PostgresStore {
         .map_err(Undone::from)?;
         let mut found = Vec::new();
         orphans(&mut sql, &mut found).await?;
+        items(&mut sql, &mut found).await?;
+        reconciles(&mut sql, &mut found).await?;
         contents(&mut sql, &mut found).await?;
         secrets(&self.shared, &mut sql, &mut found).await?;
         Ok(found)
@@ -54,6 +63,23 @@ async fn orphans(sql: &mut PgConnection, found: &mut Vec<String>) -> Result<(), 
     for &(what, query) in ORPHANS {
         let rows: Vec<(i64,)> = sqlx::query_as(query).fetch_all(&mut *sql).await?;
         found.extend(rows.iter().map(|(seq,)| format!("{what}: place {seq}")));
+    }
+    Ok(())
+}
+
+async fn items(sql: &mut PgConnection, found: &mut Vec<String>) -> Result<(), Undone> {
+    let rows: Vec<(String, i64)> = sqlx::query_as(UNKNOWN).fetch_all(sql).await?;
+    found.extend(
+        rows.iter()
+            .map(|(id, items)| format!("of {id}, which is gone, {items} items are still known")),
+    );
+    Ok(())
+}
+
+/// Reads where reconciling stands.
+async fn reconciles(sql: &mut PgConnection, found: &mut Vec<String>) -> Result<(), Undone> {
+    for error in reconcile::unreadable(sql).await? {
+        found.push(format!("a reconcile cannot be read: {error}"));
     }
     Ok(())
 }

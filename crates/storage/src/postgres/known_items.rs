@@ -8,7 +8,10 @@ use super::{
     trouble::Undone,
     webhooks::STRAGGLERS,
 };
-use crate::record::{KnownItem, Version};
+use crate::{
+    copy::known_items::Item,
+    record::{KnownItem, Version},
+};
 
 /// How many items of a removed subscription go in one statement.
 const SLICE: i64 = 5_000;
@@ -103,6 +106,70 @@ pub(super) async fn remove(sql: &mut PgConnection, id: &str) -> Result<bool, Und
     .fetch_one(sql)
     .await?;
     Ok(gone >= SLICE)
+}
+
+/// Known items as arrays, for who copies a store into this one.
+macro_rules! bind_items {
+    ($query:expr, $items:expr) => {{
+        let items = $items.iter();
+        $query
+            .bind(
+                items
+                    .clone()
+                    .map(|one| &*one.subscription)
+                    .collect::<Vec<_>>(),
+            )
+            .bind(items.clone().map(|one| &*one.id).collect::<Vec<_>>())
+            .bind(items.clone().map(|one| &*one.scope).collect::<Vec<_>>())
+            .bind(items.clone().map(|one| one.enumeration).collect::<Vec<_>>())
+            .bind(
+                items
+                    .clone()
+                    .map(|one| one.seen.as_deref())
+                    .collect::<Vec<_>>(),
+            )
+            .bind(items.clone().map(|one| one.told).collect::<Vec<_>>())
+            .bind(items.map(|one| one.version.as_deref()).collect::<Vec<_>>())
+    }};
+}
+
+macro_rules! items {
+    () => {
+        "unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bytea[], $6::boolean[], $7::bytea[])
+             AS i(subscription_id, item, scope, enumeration, seen, told, version)"
+    };
+}
+
+pub(super) async fn write(sql: &mut PgConnection, items: &[Item]) -> Result<(), sqlx::Error> {
+    let query = sqlx::query(concat!(
+        "INSERT INTO known_items (subscription_id, item, scope, enumeration, seen, told, version)
+         SELECT * FROM ",
+        items!(),
+        " ON CONFLICT (subscription_id, item) DO UPDATE SET scope = excluded.scope,
+             enumeration = excluded.enumeration, seen = excluded.seen, told = excluded.told, version = excluded.version"
+    ));
+    bind_items!(query, items).execute(sql).await.map(|_| ())
+}
+
+/// How many of these are not here, or not as they are there.
+pub(super) async fn missing(sql: &mut PgConnection, items: &[Item]) -> Result<u64, sqlx::Error> {
+    let query = sqlx::query_as(concat!(
+        "SELECT count(*) FROM ",
+        items!(),
+        " WHERE NOT EXISTS (
+             SELECT 1 FROM known_items k WHERE k.subscription_id = i.subscription_id AND k.item = i.item
+                 AND (k.scope, k.enumeration, k.seen, k.told, k.version)
+                     IS NOT DISTINCT FROM (i.scope, i.enumeration, i.seen, i.told, i.version))"
+    ));
+    let (missing,): (i64,) = bind_items!(query, items).fetch_one(sql).await?;
+    Ok(u64::try_from(missing).unwrap_or(u64::MAX))
+}
+
+pub(super) async fn count(sql: &mut PgConnection) -> Result<u64, sqlx::Error> {
+    let (count,): (i64,) = sqlx::query_as("SELECT count(*) FROM known_items")
+        .fetch_one(sql)
+        .await?;
+    Ok(u64::try_from(count).unwrap_or(0))
 }
 
 fn read(row: &PgRow) -> Result<KnownItem, Undone> {

@@ -1,5 +1,6 @@
 //! What reconcile reads and writes.
 
+use futures_util::TryStreamExt as _;
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use tidings_domain::{
     Timestamp,
@@ -16,7 +17,7 @@ use super::{
     trouble::Undone,
 };
 use crate::{
-    Lease,
+    Lease, StoreError,
     record::{AskReconcile, DueReconcile, ReconcileUpdate, SubscriptionFilter},
 };
 
@@ -106,6 +107,21 @@ pub(super) async fn one(
     .fetch_optional(sql)
     .await?;
     row.as_ref().map(read).transpose()
+}
+
+/// What keeps rows from being read, for the check.
+pub(super) async fn unreadable(sql: &mut PgConnection) -> Result<Vec<StoreError>, Undone> {
+    let mut found = Vec::new();
+    let mut rows = sqlx::query(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM reconciles r ORDER BY r.seq"
+    ))
+    .fetch(sql);
+    while let Some(row) = rows.try_next().await? {
+        found.extend(read(&row).err().map(StoreError::from));
+    }
+    Ok(found)
 }
 
 /// Those of these subscriptions that are reconciled at all.

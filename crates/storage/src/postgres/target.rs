@@ -5,10 +5,13 @@ use std::{fmt::Write as _, time::Duration};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 use tidings_domain::shard::Shard;
 
-use super::{PostgresOptions, database, migrate, open, open::OpenError, partitions, unlock};
+use super::{
+    PostgresOptions, database, known_items, migrate, open, open::OpenError, partitions, unlock,
+};
 use crate::{
     copy::{
         CopyError, Slice,
+        known_items::Item,
         table::{Kind, Row, TABLES, Table, Value},
     },
     seal::{KeyId, Place, Seal},
@@ -153,7 +156,7 @@ impl Target {
         for (place, &(column, kind)) in table.columns.iter().enumerate() {
             let values = slice.iter().map(|row| &row.values[place]);
             query = match kind {
-                Kind::Number | Kind::Integer => query.bind(
+                Kind::Flag | Kind::Integer | Kind::Number => query.bind(
                     values
                         .map(|value| match value {
                             Value::Number(number) => Some(*number),
@@ -245,6 +248,7 @@ impl Target {
             .columns
             .iter()
             .map(|(name, kind)| match kind {
+                Kind::Flag => format!("{name}::integer::bigint"),
                 Kind::Number | Kind::Integer => format!("{name}::bigint"),
                 _ => (*name).to_owned(),
             })
@@ -303,7 +307,7 @@ impl Target {
         for (place, &(column, kind)) in table.columns.iter().enumerate() {
             let at = place + 1;
             let value = match kind {
-                Kind::Number | Kind::Integer => {
+                Kind::Flag | Kind::Integer | Kind::Number => {
                     found.try_get::<Option<i64>, _>(at)?.map(Value::Number)
                 }
                 Kind::Text => found.try_get::<Option<String>, _>(at)?.map(Value::Text),
@@ -332,11 +336,12 @@ impl Target {
         })
     }
 
-    /// Writes the two tables that have no places.
+    /// Writes small tables that have no places.
     pub(crate) async fn write_counts(
         &mut self,
         rejected: &[(String, i64)],
-        deleted: &[(String, i64)],
+        webhooks: &[(String, i64)],
+        subscriptions: &[(String, i64)],
     ) -> Result<(), CopyError> {
         for (rows, text) in [
             (
@@ -345,8 +350,12 @@ impl Target {
                  ON CONFLICT (integration_id) DO UPDATE SET kept = excluded.kept",
             ),
             (
-                deleted,
+                webhooks,
                 "INSERT INTO deleted_webhooks (id, deleted_at) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            ),
+            (
+                subscriptions,
+                "INSERT INTO deleted_subscriptions (id, deleted_at) VALUES ($1, $2) ON CONFLICT DO NOTHING",
             ),
         ] {
             for (id, number) in rows {
@@ -359,6 +368,36 @@ impl Target {
             }
         }
         Ok(())
+    }
+
+    /// Writes when somebody was at work last.
+    pub(crate) async fn write_alive(&mut self, at: Option<i64>) -> Result<(), CopyError> {
+        sqlx::query("UPDATE alive SET at = $1")
+            .bind(at)
+            .execute(&mut self.sql)
+            .await
+            .map_err(|error| writing(&error))?;
+        Ok(())
+    }
+
+    /// Writes known items, over what an earlier try has written.
+    pub(crate) async fn write_known_items(&mut self, items: &[Item]) -> Result<(), CopyError> {
+        known_items::write(&mut self.sql, items)
+            .await
+            .map_err(|error| writing(&error))
+    }
+
+    /// How many of these are not here as they are there.
+    pub(crate) async fn missing_known_items(&mut self, items: &[Item]) -> Result<u64, CopyError> {
+        known_items::missing(&mut self.sql, items)
+            .await
+            .map_err(|error| writing(&error))
+    }
+
+    pub(crate) async fn count_known_items(&mut self) -> Result<u64, CopyError> {
+        known_items::count(&mut self.sql)
+            .await
+            .map_err(|error| writing(&error))
     }
 
     /// Writes dedup keys, each with the time when it was claimed.
@@ -441,11 +480,12 @@ fn insert(table: &Table) -> String {
         names.push(name.to_owned());
         let number = arrays.len() + 1;
         arrays.push(match kind {
-            Kind::Number | Kind::Integer => format!("${number}::bigint[]"),
+            Kind::Flag | Kind::Integer | Kind::Number => format!("${number}::bigint[]"),
             Kind::Text => format!("${number}::text[]"),
             Kind::Bytes | Kind::Sealed => format!("${number}::bytea[]"),
         });
         values.push(match kind {
+            Kind::Flag => format!("{name} <> 0"),
             Kind::Integer => format!("{name}::integer"),
             _ => name.to_owned(),
         });

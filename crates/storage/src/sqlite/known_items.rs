@@ -8,6 +8,7 @@ use super::{
     writer::Tx,
 };
 use crate::{
+    copy::known_items::{Item, Key},
     record::{KnownItem, Version},
     store::is_too_long,
 };
@@ -150,6 +151,36 @@ fn remove(tx: &Tx<'_>, id: [u8; 16]) -> Result<bool> {
         return Ok(false);
     }
     Ok(true)
+}
+
+/// Some items of any subscription behind a key, for who copies the store, and the last key; `None` if there are no more.
+pub(super) fn behind(
+    sql: &Connection,
+    (subscription, item): &Key,
+    limit: u32,
+) -> Result<Option<(Vec<Item>, Key)>> {
+    let mut statement = sql.prepare_cached(
+        "SELECT subscription_id, item, scope, enumeration, seen, told, version FROM known_items
+         WHERE (subscription_id, item) > (?, ?) ORDER BY subscription_id, item LIMIT ?",
+    )?;
+    let mut rows = statement.query((subscription, item, limit))?;
+    let (mut found, mut last) = (Vec::new(), None);
+    while let Some(row) = rows.next()? {
+        last = Some((row.get(0)?, row.get(1)?));
+        let mut columns = Columns::new(row);
+        // As the other store has to write it.
+        let text = |text: String| text.replace('\0', "\u{fffd}");
+        found.push(Item {
+            subscription: columns.id::<SubscriptionId>()?.to_string(),
+            id: text(columns.value()?),
+            scope: text(columns.value()?),
+            enumeration: columns.value()?,
+            seen: columns.value()?,
+            told: columns.value()?,
+            version: columns.value()?,
+        });
+    }
+    Ok(last.map(|last| (found, last)))
 }
 
 fn read(row: &Row<'_>) -> Result<KnownItem> {

@@ -4,7 +4,7 @@ use std::{fs::File, sync::Arc};
 
 use rusqlite::{Connection, Error, Row as Columns, types::ValueRef};
 
-use tidings_domain::ids::{Compact, IntegrationId, WebhookId};
+use tidings_domain::ids::{Compact, IntegrationId, SubscriptionId, WebhookId};
 use uuid::Uuid;
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Store as _,
     copy::{
-        CopyError, Slice,
+        CopyError, Slice, known_items,
         table::{Kind, Row, ShardOf, Table, Value},
     },
     seal::{KeyId, Place, Seal, SealingKey},
@@ -91,7 +91,9 @@ impl Source {
         for (place, &(column, kind)) in table.columns.iter().enumerate() {
             values.push(match (row.get_ref(place + 1)?, kind) {
                 (ValueRef::Null, _) => Value::Null,
-                (value, Kind::Number | Kind::Integer) => Value::Number(value.as_i64()?),
+                (value, Kind::Flag | Kind::Integer | Kind::Number) => {
+                    Value::Number(value.as_i64()?)
+                }
                 (ValueRef::Blob(bytes), Kind::Text) => {
                     Value::Text(id::text(table.name, column, bytes).map_err(wrong_id(place))?)
                 }
@@ -147,6 +149,28 @@ impl Source {
     /// Webhooks that are gone while deliveries to them still are to be removed.
     pub(crate) fn deleted_webhooks(&self) -> Result<Vec<(String, i64)>, CopyError> {
         self.counts::<WebhookId>("SELECT id, 0 FROM deleted_webhooks")
+    }
+
+    /// Subscriptions that are gone while what was known of their items still is to be removed.
+    pub(crate) fn deleted_subscriptions(&self) -> Result<Vec<(String, i64)>, CopyError> {
+        self.counts::<SubscriptionId>("SELECT id, 0 FROM deleted_subscriptions")
+    }
+
+    /// When somebody was at work last.
+    pub(crate) fn alive(&self) -> Result<Option<i64>, CopyError> {
+        let found = self
+            .sql
+            .query_row("SELECT at FROM alive", [], |row| row.get(0));
+        found.map_err(|error| reading(&error))
+    }
+
+    /// Some known items behind a key, and the last key; `None` at the end.
+    pub(crate) fn known_items(
+        &self,
+        after: &known_items::Key,
+        limit: u32,
+    ) -> Result<Option<(Vec<known_items::Item>, known_items::Key)>, CopyError> {
+        super::known_items::behind(&self.sql, after, limit).map_err(|error| reading(&error))
     }
 
     fn counts<T: Compact + ToString>(&self, text: &str) -> Result<Vec<(String, i64)>, CopyError> {

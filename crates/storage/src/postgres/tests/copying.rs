@@ -4,8 +4,15 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use tidings_domain::{
-    Clock as _, clock::SystemClock, config, entropy::SystemEntropy, notification::Verdict,
+    Clock as _,
+    clock::SystemClock,
+    config,
+    entropy::SystemEntropy,
+    ids::SubscriptionId,
+    notification::{LifecycleEvent, Verdict},
+    reconcile::{Reconcile, ReconcileReason, ReconcileScope},
     shard::Shard,
+    subscription::Subscription,
 };
 use tokio::sync::Notify;
 
@@ -14,11 +21,14 @@ use crate::{
     Store,
     contract::{
         Backend, Parts, World,
-        make::{all, key},
+        make::{Tenant, all, key, unchanged},
     },
     copy::{Copied, Copy, CopyError, Progress, run},
     postgres::OpenError,
-    record::{AfterAttempt, DeliveryFilter, EventFilter, NotificationFilter, Outcome, Seq},
+    record::{
+        AfterAttempt, AskReconcile, DeliveryFilter, EventFilter, KnownItem, LifecycleNote,
+        NotificationFilter, Outcome, ReconcilePage, Seq, SubscriptionUpdate, Version,
+    },
     sqlite::{SqliteOptions, SqliteStore},
 };
 
@@ -56,9 +66,10 @@ async fn filled(folder: &Folder) -> World {
     let subscription = world.subscription(&connection.unwrap().unwrap(), "users/u/events");
     world
         .store
-        .create_subscription(subscription, Shard::FIRST)
+        .create_subscription(subscription.clone(), Shard::FIRST)
         .await
         .unwrap();
+    know(&world, &tenant, &subscription).await;
     let ids = world.delivered_to(&tenant, &[tenant.webhook; 3]).await;
     world
         .attempted(ids[0], tenant.webhook, AfterAttempt::Delivered)
@@ -74,6 +85,77 @@ async fn filled(folder: &Folder) -> World {
     let rejected = world.notification(&tenant, Verdict::Malformed);
     world.store.record_rejected(vec![rejected]).await.unwrap();
     world
+}
+
+/// Has a subscription reconciled, and something known of its items.
+async fn know(world: &World, tenant: &Tenant, subscription: &Subscription) {
+    let wish = AskReconcile {
+        reason: ReconcileReason::Created,
+        asked_at: world.now(),
+        due_at: world.in_seconds(5),
+        deliver_existing: true,
+    };
+    let update = SubscriptionUpdate {
+        reconcile: Some(wish),
+        ..unchanged(subscription)
+    };
+    world.store.update_subscription(update, None).await.unwrap();
+    let item = |number: u8| KnownItem {
+        id: format!("item {number}"),
+        scope: "inbox".to_owned(),
+        enumeration: 3,
+        seen: (number % 2 == 0).then_some(Version([number; 16])),
+        told: number % 3 == 0,
+        version: (number % 3 == 0).then_some(Version([number; 16])),
+    };
+    let page = ReconcilePage {
+        subscription: subscription.id,
+        finds: Vec::new(),
+        items: (0..9).map(item).collect(),
+        forget: Vec::new(),
+        scope: ReconcileScope {
+            name: "inbox".to_owned(),
+            link: Some("https://graph.example/delta".to_owned()),
+            enumeration: 3,
+            enumerating: true,
+            window: Some((world.now(), world.in_seconds(60))),
+        },
+    };
+    let lease = world.lease(Shard::FIRST);
+    let recorded = world.store.record_reconcile_page(page, lease).await;
+    recorded.unwrap();
+    world
+        .record(world.arriving(tenant, Verdict::Accepted, None))
+        .await;
+    let queued = world.queue().await.remove(0);
+    let outcome = Outcome {
+        lifecycle: Some(LifecycleNote {
+            subscription: subscription.id,
+            event: LifecycleEvent::Missed,
+            due_at: world.now(),
+        }),
+        ..Outcome::default()
+    };
+    let finished = world
+        .store
+        .finish_notification(queued.seq, queued.lease, outcome)
+        .await;
+    assert!(finished.unwrap());
+    world.store.note_alive(world.now()).await.unwrap();
+}
+
+/// All that is known of a subscription's items.
+async fn known(
+    store: &dyn Store,
+    id: SubscriptionId,
+) -> (Reconcile, Vec<ReconcileScope>, Vec<KnownItem>) {
+    let scope = "inbox".to_owned();
+    let items = store.items_not_shown(id, scope, 9, String::new(), 99).await;
+    (
+        store.reconcile(id).await.unwrap().unwrap(),
+        store.reconcile_scopes(id).await.unwrap(),
+        items.unwrap(),
+    )
 }
 
 fn copy(
@@ -108,6 +190,10 @@ async fn everything_is_there_after_a_copy_and_can_be_used() {
     let integrations = from.integrations().await.unwrap();
     let webhooks = from.webhooks(None, page()).await.unwrap();
     let subscriptions = from.subscriptions(None, None, page()).await.unwrap();
+    let subscription = subscriptions.items[0].id;
+    assert!(subscriptions.items[0].lifecycle.is_some());
+    let what_is_known = known(&*from, subscription).await;
+    assert_eq!(what_is_known.2.len(), 9);
     let events = from.events(EventFilter::default(), page()).await.unwrap();
     let deliveries = from.deliveries(DeliveryFilter::default(), page()).await;
     let notifications = from
@@ -128,6 +214,15 @@ async fn everything_is_there_after_a_copy_and_can_be_used() {
     assert_eq!(to.webhooks(None, page()).await.unwrap(), webhooks);
     let found = to.subscriptions(None, None, page()).await.unwrap();
     assert_eq!(found, subscriptions);
+    assert_eq!(rows(&copied, "known_items"), 9);
+    assert_eq!(known(&*to, subscription).await, what_is_known);
+    let soon = world.in_seconds(9);
+    let due = to.due_reconciles(soon, 9).await.unwrap();
+    let due_subscriptions = to.due_subscriptions(soon, 9).await.unwrap();
+    assert_eq!(due.len(), 1);
+    assert_eq!(due[0].lease, due_subscriptions[0].lease);
+    let before = to.note_alive(world.now()).await.unwrap();
+    assert_eq!(before, Some(world.now()));
     let found = to.events(EventFilter::default(), page()).await.unwrap();
     assert_eq!(found, events);
     let found = to.deliveries(DeliveryFilter::default(), page()).await;
@@ -141,7 +236,7 @@ async fn everything_is_there_after_a_copy_and_can_be_used() {
         .finish_notification(queue[0].seq, queue[0].lease, Outcome::default())
         .await;
     assert!(finished.unwrap());
-    let tenant = crate::contract::make::Tenant {
+    let tenant = Tenant {
         environment: environments[0].id,
         integration: integrations[0].id,
         connection: webhooks.items[0].connections[0],
@@ -178,7 +273,7 @@ async fn a_copy_that_was_cut_short_goes_on() {
         .sql("SELECT count(*) FROM copy_progress")
         .parse()
         .unwrap();
-    assert!((6..=7).contains(&begun), "{begun}");
+    assert!((8..=9).contains(&begun), "{begun}");
     // A node would take what is there for all there is, and what it wrote would be in the way of the rest.
     let refused = PostgresStore::open(database.plain()).await.unwrap_err();
     assert!(

@@ -1,12 +1,21 @@
 //! A node that lost a shard writes nothing for it any more, whatever it holds in its hands.
 
-use tidings_domain::{delivery::DeliveryState, notification::Verdict, shard::Shard};
+use tidings_domain::{
+    delivery::DeliveryState, notification::Verdict, reconcile::ReconcileScope, shard::Shard,
+};
 
 use super::Database;
 use crate::{
     Lease, StoreError,
-    contract::make::{all, unchanged},
-    record::{AfterAttempt, EventFilter, Outcome, SubscriptionUpdate},
+    contract::{
+        make::{all, unchanged},
+        reconcile::wish,
+        subscriptions::note,
+    },
+    record::{
+        AfterAttempt, EventFilter, KnownItem, Outcome, ReconcilePage, ReconcileUpdate,
+        SubscriptionUpdate, Told,
+    },
 };
 
 /// Another node takes a shard over, as it would when the lease had run out.
@@ -153,6 +162,93 @@ async fn a_loop_that_lost_its_shard_changes_no_subscription_and_a_person_does() 
     let found = world.store.subscription(subscription.id).await.unwrap();
     assert_eq!(found, Some(subscription));
     world.store.update_subscription(update, None).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_round_of_a_shard_that_was_lost_writes_nothing() {
+    let database = Database::start();
+    let world = database.world().await;
+    let tenant = world.tenant("dev").await;
+    let id = world.reconciled(&tenant, "users/u/events", 1).await.id;
+    let due = world.store.due_reconciles(world.in_seconds(1), 9).await;
+    let due = due.unwrap().remove(0);
+    assert_eq!(due.lease.shard(), Shard::FIRST);
+    let page = ReconcilePage {
+        subscription: id,
+        finds: vec![world.arriving(&tenant, Verdict::Accepted, None)],
+        items: vec![KnownItem {
+            id: "a".to_owned(),
+            scope: String::new(),
+            enumeration: 1,
+            seen: None,
+            told: false,
+            version: None,
+        }],
+        forget: Vec::new(),
+        scope: ReconcileScope {
+            name: String::new(),
+            link: None,
+            enumeration: 1,
+            enumerating: true,
+            window: None,
+        },
+    };
+    let update = ReconcileUpdate {
+        subscription: id,
+        due_at: world.in_seconds(99),
+        answers: None,
+        started_at: None,
+        finished_at: Some(world.now()),
+        finds: 1,
+        failures: 0,
+        last_error: None,
+        gone_scopes: Vec::new(),
+    };
+    for happens in [take_over, give_back] {
+        happens(&database, Shard::FIRST);
+        let recorded = world.store.record_reconcile_page(page.clone(), due.lease);
+        is_fenced(&recorded.await, Shard::FIRST);
+        let updated = world.store.update_reconcile(update.clone(), due.lease);
+        is_fenced(&updated.await, Shard::FIRST);
+    }
+    assert_eq!(world.reconcile_of(id).await, due.reconcile);
+    for table in ["notifications", "queue", "known_items", "reconcile_scopes"] {
+        let rows = database.sql(&format!("SELECT count(*) FROM {table}"));
+        assert_eq!(rows, "0", "{table}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_lost_notification_says_of_its_subscription_is_not_written() {
+    let database = Database::start();
+    let world = database.world().await;
+    let tenant = world.tenant("dev").await;
+    let subscription = world.reconciled(&tenant, "users/u/events", 60).await;
+    let before = world.reconcile_of(subscription.id).await;
+    world
+        .record(world.arriving(&tenant, Verdict::Accepted, None))
+        .await;
+    let queued = world.queue().await.remove(0);
+    take_over(&database, Shard::FIRST);
+    let outcome = Outcome {
+        events: Vec::new(),
+        told: Some(Told {
+            subscription: subscription.id,
+            item: "a".to_owned(),
+            present: Some(None),
+        }),
+        lifecycle: Some(note(&world, subscription.id)),
+        reconcile: Some((subscription.id, wish(&world, 1))),
+    };
+    let finished = world
+        .store
+        .finish_notification(queued.seq, queued.lease, outcome)
+        .await;
+    is_fenced(&finished, Shard::FIRST);
+    let found = world.store.subscription(subscription.id).await.unwrap();
+    assert_eq!(found.as_ref(), Some(&subscription));
+    assert_eq!(world.reconcile_of(subscription.id).await, before);
+    assert_eq!(database.sql("SELECT count(*) FROM known_items"), "0");
 }
 
 /// A settled notification whose shard is another one must be seen by whoever has that, however far he has read.
