@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use testkit::{
-    receiver::{Delivery, Receiver},
+    receiver::Receiver,
     store::Store,
     wait,
     world::{Connected, World},
@@ -82,12 +82,11 @@ async fn connected(store: Store) -> (World, Connected, Receiver) {
     (world, connected, receiver)
 }
 
-async fn arrived(receiver: &Receiver, count: usize) -> Vec<Delivery> {
+async fn arrived(receiver: &Receiver, count: usize) {
     wait::until("deliveries", || async {
-        let deliveries = receiver.deliveries();
-        (deliveries.len() >= count).then_some(deliveries)
+        (receiver.deliveries().len() >= count).then_some(())
     })
-    .await
+    .await;
 }
 
 async fn what_graph_does_not_notify_is_found_and_told_once(store: Store) {
