@@ -221,6 +221,7 @@ CREATE TABLE events (
 ) STRICT;
 CREATE INDEX events_of_connection ON events (connection_id, seq);
 
+-- Written in the order of their events: those of one stand together, and need no index.
 CREATE TABLE deliveries (
     seq            INTEGER PRIMARY KEY,
     id             BLOB NOT NULL UNIQUE,
@@ -239,7 +240,6 @@ CREATE TABLE deliveries (
 CREATE INDEX deliveries_pending ON deliveries (webhook_id, due_at, seq) WHERE state = 'pending';
 CREATE INDEX deliveries_dead ON deliveries (seq) WHERE state = 'dead';
 CREATE INDEX deliveries_dead_of_webhook ON deliveries (webhook_id, seq) WHERE state = 'dead';
-CREATE INDEX deliveries_of_event ON deliveries (event_seq);
 CREATE INDEX deliveries_of_webhook ON deliveries (webhook_id, seq);
 
 -- What is known of the items that subscriptions watch. Nearly every event touches a row, so a row is found by its key
@@ -258,7 +258,7 @@ CREATE TABLE known_items (
 CREATE INDEX known_items_of_scope ON known_items (subscription_id, scope, item) WHERE scope <> '';
 
 CREATE TABLE attempts (
-    seq          INTEGER PRIMARY KEY,
+    seq          INTEGER PRIMARY KEY, -- delivery_seq << 20, and the number among all of that delivery from 0
     id           BLOB NOT NULL,
     delivery_seq INTEGER NOT NULL,
     number       INTEGER NOT NULL,
@@ -269,5 +269,3 @@ CREATE TABLE attempts (
     error        TEXT,
     answer       BLOB NOT NULL
 ) STRICT;
--- An attempt that is recorded twice (its first recording was in doubt) stands once.
-CREATE UNIQUE INDEX attempts_of_delivery ON attempts (delivery_seq, id);

@@ -23,6 +23,15 @@ const ORPHANS: &[(&str, &str)] = &[
         "an attempt has no delivery",
         "SELECT seq FROM attempts a WHERE NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.seq = a.delivery_seq)",
     ),
+    (
+        "an attempt does not stand with its delivery's",
+        "SELECT seq FROM attempts WHERE seq >> 20 <> delivery_seq",
+    ),
+    (
+        "a delivery does not stand with its event's",
+        "SELECT seq FROM (SELECT seq, event_seq, lag(event_seq) OVER (ORDER BY seq) AS before FROM deliveries)
+         WHERE event_seq < before",
+    ),
 ];
 
 /// Subscriptions that are not there, nor were removed just now, while something is known of their items.

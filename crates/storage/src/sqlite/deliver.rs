@@ -1,5 +1,7 @@
 //! What deliver reads and writes.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, OptionalExtension as _, Result, Row};
 use tidings_domain::{
     Timestamp,
@@ -10,6 +12,7 @@ use tidings_domain::{
 use super::{
     deliveries,
     row::{self, Columns, Time},
+    tries,
     writer::{Tx, Undone},
 };
 use crate::{
@@ -92,40 +95,26 @@ pub(super) fn next_due(
     })
 }
 
-pub(super) fn record_attempt(tx: &mut Tx<'_>, result: &AttemptResult) -> Result<(), Undone> {
-    let found: Option<(i64, bool)> = tx
+pub(super) fn record_attempt(tx: &mut Tx<'_>, result: &Arc<AttemptResult>) -> Result<(), Undone> {
+    let found: Option<(i64, bool, Option<i64>)> = tx
         .sql
-        .prepare_cached("SELECT seq, state = 'pending' FROM deliveries WHERE id = ?")?
+        .prepare_cached(concat!(
+            "SELECT d.seq, d.state = 'pending', (SELECT max(a.seq) FROM attempts a WHERE ",
+            tries::of!("d.seq"),
+            ") FROM deliveries d WHERE d.id = ?"
+        ))?
         .query_row([result.delivery.to_bytes()], |row| {
-            Ok((row.get(0)?, row.get(1)?))
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })
         .optional()?;
-    let Some((seq, pending)) = found else {
+    let Some((seq, pending, last)) = found else {
         return Ok(());
     };
-    let attempt = &result.attempt;
-    let kept = tx
-        .sql
-        .prepare_cached(
-            "INSERT INTO attempts (id, delivery_seq, number, started_at, took_ms, outcome, status, error, answer)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        )?
-        .execute((
-            attempt.id.to_bytes(),
-            seq,
-            attempt.number,
-            Time(attempt.started_at),
-            i64::try_from(attempt.took.as_millis()).unwrap_or(i64::MAX),
-            attempt.outcome.as_str(),
-            attempt.status,
-            &attempt.error,
-            &attempt.answer[..],
-        ))?;
-    if kept == 0 {
+    if !tx.left.tries.add(tx.sql, seq, last, result)? {
         // Recorded before, by a call whose answer was lost.
         return Ok(());
     }
-    let ended_at = attempt.started_at + attempt.took;
+    let ended_at = result.attempt.started_at + result.attempt.took;
     if pending {
         after_attempt(tx, seq, result, ended_at)?;
     }
@@ -146,8 +135,8 @@ fn after_attempt(
     };
     tx.sql
         .prepare_cached(
-            "UPDATE deliveries SET state = ?, dead_reason = ?, attempts = attempts + 1, due_at = ?, last_status = ?,
-                 finished_at = ?
+            "UPDATE OR FAIL deliveries SET state = ?, dead_reason = ?, attempts = attempts + 1, due_at = ?,
+                 last_status = ?, finished_at = ?
              WHERE seq = ?",
         )?
         .execute((

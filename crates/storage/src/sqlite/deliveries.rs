@@ -1,17 +1,18 @@
 //! Deliveries and their attempts as they are read.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use rusqlite::{Connection, OptionalExtension as _, Result};
 use tidings_domain::{
     delivery::{Attempt, AttemptOutcome, DeadReason, Delivery, DeliveryState},
-    ids::{Compact, DeliveryId},
+    ids::{Compact, DeliveryId, EventId},
     page::{Listing, Page},
 };
 
 use super::{
     lists::{List, Scan},
     row::Columns,
+    tries,
 };
 use crate::record::DeliveryFilter;
 
@@ -68,10 +69,9 @@ pub(super) fn list(
     let mut list = List::new(select, "d.seq", scan);
     list.only_id("d.environment_id = ?", filter.environment);
     list.only_id("d.webhook_id = ?", filter.webhook);
-    list.only_id(
-        "d.event_seq = (SELECT seq FROM events WHERE id = ?)",
-        filter.event,
-    );
+    if let Some(event) = filter.event {
+        list.only_places("d.seq >= ?", "d.seq < ?", of_event(sql, event)?);
+    }
     match filter.state {
         None => {}
         Some(DeliveryState::Dead) => list.only_if("d.state = 'dead'"),
@@ -86,11 +86,48 @@ pub(super) fn list(
     list.page(sql, page, after, read)
 }
 
+/// The places of the deliveries of an event. Events and their deliveries are written in one order, so that these stand
+/// together and are found without an index.
+fn of_event(sql: &Connection, event: EventId) -> Result<Range<i64>> {
+    let seq: Option<i64> = sql
+        .prepare_cached("SELECT seq FROM events WHERE id = ?")?
+        .query_row([event.to_bytes()], |row| row.get(0))
+        .optional()?;
+    match seq {
+        Some(seq) => Ok(first_of(sql, seq)?..first_of(sql, seq + 1)?),
+        None => Ok(0..0),
+    }
+}
+
+/// A place before which all deliveries are of events before this one, and behind which none is.
+fn first_of(sql: &Connection, event_seq: i64) -> Result<i64> {
+    let newest: Option<i64> = sql
+        .prepare_cached("SELECT max(seq) FROM deliveries")?
+        .query_row([], |row| row.get(0))?;
+    let mut next = sql.prepare_cached(
+        "SELECT seq, event_seq FROM deliveries WHERE seq >= ? ORDER BY seq LIMIT 1",
+    )?;
+    let (mut low, mut high) = (0, newest.unwrap_or(0) + 1);
+    while low < high {
+        let middle = i64::midpoint(low, high);
+        let found: Option<(i64, i64)> = next
+            .query_row([middle], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        match found {
+            Some((seq, event)) if event < event_seq => low = seq + 1,
+            _ => high = middle,
+        }
+    }
+    Ok(low)
+}
+
 pub(super) fn attempts(sql: &Connection, delivery: DeliveryId) -> Result<Vec<Attempt>> {
-    sql.prepare_cached(
+    sql.prepare_cached(concat!(
         "SELECT a.id, a.number, a.started_at, a.took_ms, a.outcome, a.status, a.error, a.answer
-         FROM attempts a WHERE a.delivery_seq = (SELECT seq FROM deliveries WHERE id = ?) ORDER BY a.seq",
-    )?
+         FROM deliveries d CROSS JOIN attempts a WHERE d.id = ? AND ",
+        tries::of!("d.seq"),
+        " ORDER BY a.seq"
+    ))?
     .query_map([delivery.to_bytes()], |row| {
         let mut columns = Columns::new(row);
         Ok(Attempt {

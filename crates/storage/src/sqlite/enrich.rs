@@ -3,11 +3,16 @@
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, Result, Row};
-use tidings_domain::{Timestamp, event::Event, ids::Compact};
+use tidings_domain::{
+    Timestamp,
+    ids::{Compact as _, WebhookId},
+};
 
 use super::{
-    notifications, reconcile,
-    row::{self, Columns, Text, Time, unreadable},
+    notifications,
+    outcomes::SummedEvent,
+    reconcile,
+    row::{self, Columns, Time, unreadable},
     subscriptions,
     writer::{Tx, Undone},
 };
@@ -66,7 +71,12 @@ pub(super) fn postpone(tx: &Tx<'_>, seq: Seq, due_at: Timestamp) -> Result<(), U
     Ok(())
 }
 
-pub(super) fn finish(tx: &mut Tx<'_>, seq: Seq, outcome: &Arc<Outcome>) -> Result<bool, Undone> {
+pub(super) fn finish(
+    tx: &mut Tx<'_>,
+    seq: Seq,
+    outcome: &Arc<Outcome>,
+    events: &Arc<[SummedEvent]>,
+) -> Result<bool, Undone> {
     let taken = tx
         .sql
         .prepare_cached("DELETE FROM queue WHERE seq = ?")?
@@ -75,8 +85,8 @@ pub(super) fn finish(tx: &mut Tx<'_>, seq: Seq, outcome: &Arc<Outcome>) -> Resul
         return Ok(false);
     }
     tx.tally.queued -= 1;
-    tell(tx, &outcome.events)?;
-    tx.told.add(outcome);
+    leave(tx, events)?;
+    tx.left.told.add(outcome);
     if let Some(note) = &outcome.lifecycle {
         subscriptions::note_lifecycle(tx, note)?;
     }
@@ -86,52 +96,37 @@ pub(super) fn finish(tx: &mut Tx<'_>, seq: Seq, outcome: &Arc<Outcome>) -> Resul
     Ok(true)
 }
 
-/// Keeps events, each with a delivery to each of its webhooks that still exists.
+/// Has events kept, each with a delivery to each of its webhooks that still exists.
 pub(super) fn tell(tx: &mut Tx<'_>, events: &[NewEvent]) -> Result<()> {
-    for new in events {
-        let event = insert(tx, &new.event)?;
-        for delivery in &new.deliveries {
-            let made = tx
-                .sql
-                .prepare_cached(
-                    "INSERT INTO deliveries (id, environment_id, event_seq, webhook_id, state, attempts, due_at,
-                         created_at)
-                     SELECT ?1, ?2, ?3, ?4, 'pending', 0, ?5, ?5
-                     WHERE EXISTS (SELECT 1 FROM webhooks WHERE id = ?4)",
-                )?
-                .execute((
-                    delivery.id.to_bytes(),
-                    new.event.environment.to_bytes(),
-                    event,
-                    delivery.webhook.to_bytes(),
-                    Time(new.event.created_at),
-                ))?;
-            tx.tally.pending += i64::try_from(made).unwrap_or(0);
+    let events: Arc<[SummedEvent]> = events.iter().cloned().map(SummedEvent::new).collect();
+    leave(tx, &events)
+}
+
+fn leave(tx: &mut Tx<'_>, events: &Arc<[SummedEvent]>) -> Result<()> {
+    for (place, SummedEvent { new, .. }) in events.iter().enumerate() {
+        tx.left.outcomes.add(events, place);
+        for &delivery in &new.deliveries {
+            if exists(tx, delivery.webhook)? {
+                tx.left.outcomes.add_delivery(delivery);
+                tx.tally.pending += 1;
+            }
         }
     }
     Ok(())
 }
 
-fn insert(tx: &Tx<'_>, event: &Event) -> Result<i64> {
-    tx.sql
-        .prepare_cached(
-            "INSERT INTO events (id, environment_id, connection_id, subscription_id, notification_id, trigger,
-                 subject, object_state, created_at, checksum, body)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )?
-        .insert((
-            event.id.to_bytes(),
-            event.environment.to_bytes(),
-            event.connection.to_bytes(),
-            event.subscription.map(Compact::to_bytes),
-            event.notification.map(Compact::to_bytes),
-            Text(event.trigger),
-            &event.subject,
-            event.object_state.as_str(),
-            Time(event.created_at),
-            row::checksum(&event.body),
-            &event.body[..],
-        ))
+fn exists(tx: &mut Tx<'_>, webhook: WebhookId) -> Result<bool> {
+    if tx.left.webhooks.contains(&webhook) {
+        return Ok(true);
+    }
+    let exists = tx
+        .sql
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM webhooks WHERE id = ?)")?
+        .query_row([webhook.to_bytes()], |row| row.get(0))?;
+    if exists {
+        tx.left.webhooks.push(webhook);
+    }
+    Ok(exists)
 }
 
 fn read(row: &Row<'_>) -> Result<QueuedNotification> {

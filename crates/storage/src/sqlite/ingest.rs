@@ -28,7 +28,7 @@ pub(super) fn record(tx: &mut Tx<'_>, post: &Arc<[Arrived]>) -> Result<Vec<Verdi
             verdict = Verdict::Duplicate;
         }
         tx.tally.queued += i64::from(matches!(verdict, Verdict::Accepted | Verdict::Held));
-        tx.arrivals.add(post, place, verdict);
+        tx.left.arrivals.add(post, place, verdict);
         verdicts.push(verdict);
     }
     Ok(verdicts)

@@ -1,5 +1,7 @@
 //! How the rows of a page of a list are found.
 
+use std::ops::Range;
+
 use rusqlite::{Connection, Result, ToSql, params_from_iter, types::Value};
 use tidings_domain::{
     ids::Compact,
@@ -46,6 +48,13 @@ impl List {
             self.conditions.push(condition);
             self.values.push(Value::Blob(id.to_bytes().to_vec()));
         }
+    }
+
+    /// Shows only rows at these places; the conditions say so with a `?` each.
+    pub(super) fn only_places(&mut self, from: &'static str, to: &'static str, places: Range<i64>) {
+        self.conditions.extend([from, to]);
+        self.values
+            .extend([places.start, places.end].map(Value::Integer));
     }
 
     /// Shows only rows for which `condition` holds.

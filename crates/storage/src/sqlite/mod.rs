@@ -9,7 +9,7 @@
 //! | `store` | the verbs, each in one line |
 //! | `environments` … `keys` | what is configured, a file each |
 //! | `ingest`, `enrich`, `reconcile`, `deliver` | what the stages read and write |
-//! | `arrivals`, `told` | rows on their way into the tables, many to a statement |
+//! | `arrivals`, `outcomes`, `told`, `tries`, `rows` | what flows, many rows to a statement |
 //! | `reconcile_page` | what one answer of an enumeration led to |
 //! | `known_items` | what is known of the items that subscriptions watch |
 //! | `notifications`, `events`, `deliveries`, `lists` | what people look at |
@@ -48,14 +48,17 @@ mod lists;
 pub mod migrate;
 mod notifications;
 mod open;
+mod outcomes;
 mod reader;
 mod reconcile;
 mod reconcile_page;
 mod row;
+mod rows;
 mod source;
 mod store;
 mod subscriptions;
 mod told;
+mod tries;
 mod trouble;
 mod webhooks;
 mod writer;

@@ -28,11 +28,11 @@ pub(super) fn record(
         return Err(missing(id));
     }
     for place in 0..finds.len() {
-        tx.arrivals.add(finds, place, Verdict::Accepted);
+        tx.left.arrivals.add(finds, place, Verdict::Accepted);
         tx.tally.queued += 1;
     }
     // What was told before these items were shown is to be there first.
-    tx.told.write(tx.sql)?;
+    tx.left.told.write(tx.sql)?;
     known_items::show(tx, id, &page.items)?;
     known_items::forget_untold(tx, id, &page.forget)?;
     let scope = &page.scope;

@@ -27,7 +27,9 @@ use super::{
     SqliteStore,
     arrivals::Arrived,
     connections, deliver, deliveries, enrich, environments, events, ingest, integrations, keys,
-    known_items, lists, notifications, reconcile, reconcile_page, subscriptions, webhooks,
+    known_items, lists, notifications,
+    outcomes::SummedEvent,
+    reconcile, reconcile_page, subscriptions, webhooks,
     writer::{Kind, Tx, Undone},
 };
 use crate::{
@@ -45,20 +47,28 @@ use crate::{
 
 impl SqliteStore {
     /// Has something new written.
-    async fn create<T, F>(&self, run: F) -> Result<T, StoreError>
+    async fn create<T, F>(&self, mut run: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnMut(&mut Tx<'_>) -> Result<T, Undone> + Send + 'static,
     {
+        let run = move |tx: &mut Tx<'_>| {
+            tx.left.write(tx.sql)?;
+            run(tx)
+        };
         self.writer.write(Kind::New, 1, run).await
     }
 
     /// Has something changed, ended or removed.
-    async fn change<T, F>(&self, run: F) -> Result<T, StoreError>
+    async fn change<T, F>(&self, mut run: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnMut(&mut Tx<'_>) -> Result<T, Undone> + Send + 'static,
     {
+        let run = move |tx: &mut Tx<'_>| {
+            tx.left.write(tx.sql)?;
+            run(tx)
+        };
         self.writer.write(Kind::Completion, 1, run).await
     }
 
@@ -283,6 +293,7 @@ impl Store for SqliteStore {
         let written = self
             .writer
             .write(Kind::Rejected, rows, move |tx| {
+                tx.left.write(tx.sql)?;
                 ingest::record_rejected(tx, &cut, keep)
             })
             .await;
@@ -344,14 +355,21 @@ impl Store for SqliteStore {
         &self,
         seq: Seq,
         _: Lease,
-        outcome: Outcome,
+        mut outcome: Outcome,
     ) -> Result<bool, StoreError> {
-        let events = outcome.events.iter();
-        let rows = 2 + events.map(|new| 1 + new.deliveries.len()).sum::<usize>();
+        let Outcome { events, .. } = &mut outcome;
+        let rows = 2 + events
+            .iter()
+            .map(|new| 1 + new.deliveries.len())
+            .sum::<usize>();
+        let events: Arc<[SummedEvent]> = std::mem::take(events)
+            .into_iter()
+            .map(SummedEvent::new)
+            .collect();
         let outcome = Arc::new(outcome);
         self.writer
             .write(Kind::Completion, rows, move |tx| {
-                enrich::finish(tx, seq, &outcome)
+                enrich::finish(tx, seq, &outcome, &events)
             })
             .await
     }
@@ -483,7 +501,11 @@ impl Store for SqliteStore {
     }
 
     async fn record_attempt(&self, result: AttemptResult) -> Result<(), StoreError> {
-        self.change(move |tx| deliver::record_attempt(tx, &result))
+        let result = Arc::new(result);
+        self.writer
+            .write(Kind::Completion, 1, move |tx| {
+                deliver::record_attempt(tx, &result)
+            })
             .await
     }
 

@@ -11,7 +11,7 @@ use tidings_domain::{
 use super::{
     lists::{List, Scan},
     row::{self, Columns, Time, unreadable},
-    trouble,
+    tries, trouble,
     writer::{Tx, Undone},
 };
 use crate::{
@@ -196,15 +196,25 @@ fn remove_deliveries(tx: &mut Tx<'_>, id: [u8; 16]) -> Result<bool> {
     let mut left = SLICE;
     for (attempts, deliveries, pending) in [
         (
-            "DELETE FROM attempts WHERE delivery_seq IN (SELECT seq FROM deliveries
-                 WHERE webhook_id = ? AND state = 'pending' ORDER BY due_at, seq LIMIT ?)",
+            concat!(
+                "DELETE FROM attempts WHERE seq IN (SELECT a.seq FROM (SELECT seq FROM deliveries
+                     WHERE webhook_id = ? AND state = 'pending' ORDER BY due_at, seq LIMIT ?) d CROSS JOIN attempts a
+                     WHERE ",
+                tries::of!("d.seq"),
+                ")"
+            ),
             "DELETE FROM deliveries WHERE seq IN (SELECT seq FROM deliveries
                  WHERE webhook_id = ? AND state = 'pending' ORDER BY due_at, seq LIMIT ?)",
             true,
         ),
         (
-            "DELETE FROM attempts WHERE delivery_seq IN (SELECT seq FROM deliveries
-                 WHERE webhook_id = ? AND state = 'dead' ORDER BY seq LIMIT ?)",
+            concat!(
+                "DELETE FROM attempts WHERE seq IN (SELECT a.seq FROM (SELECT seq FROM deliveries
+                     WHERE webhook_id = ? AND state = 'dead' ORDER BY seq LIMIT ?) d CROSS JOIN attempts a
+                     WHERE ",
+                tries::of!("d.seq"),
+                ")"
+            ),
             "DELETE FROM deliveries WHERE seq IN (SELECT seq FROM deliveries
                  WHERE webhook_id = ? AND state = 'dead' ORDER BY seq LIMIT ?)",
             false,

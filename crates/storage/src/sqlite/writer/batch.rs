@@ -2,14 +2,12 @@
 
 use rusqlite::{Connection, Error};
 
-use super::operation::{Operation, Tally, Tx};
+use super::operation::{Left, Operation, Tally, Tx};
 use crate::{
     StoreError,
     seal::Seal,
     sqlite::{
-        arrivals::Arrivals,
         dedup::Recent,
-        told::ToldItems,
         trouble::{self, Trouble},
     },
 };
@@ -57,13 +55,11 @@ pub(in crate::sqlite) fn transaction<T>(
         sql,
         seal,
         recent,
-        arrivals: Arrivals::default(),
-        told: ToldItems::default(),
+        left: Left::default(),
         tally: Tally::default(),
     };
     let result = work(&mut tx).and_then(|value| {
-        tx.arrivals.write(sql)?;
-        tx.told.write(sql)?;
+        tx.left.write(sql)?;
         execute(sql, "COMMIT")?;
         Ok((value, tx.tally))
     });
@@ -89,17 +85,13 @@ fn one_by_one(
     for operation in batch {
         let (before, mark) = (tx.tally, tx.recent.mark());
         execute(tx.sql, "SAVEPOINT operation")?;
-        let written = operation
-            .run(tx)
-            .and_then(|()| tx.arrivals.write(tx.sql))
-            .and_then(|()| tx.told.write(tx.sql));
+        let written = operation.run(tx).and_then(|()| tx.left.write(tx.sql));
         let outcome = match written {
             Ok(()) => Ok(()),
             Err(error) if Trouble::of(&error) == Trouble::Row => {
                 execute(tx.sql, "ROLLBACK TO operation")?;
                 tx.recent.undo(mark);
-                tx.arrivals.clear();
-                tx.told.clear();
+                tx.left.clear();
                 tx.tally = before;
                 let error = trouble::answer(&error);
                 tracing::warn!(%error, "an operation cannot be written; the others of its batch are");

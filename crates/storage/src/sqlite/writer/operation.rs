@@ -6,12 +6,15 @@ use std::sync::{
 };
 
 use rusqlite::Connection;
+use tidings_domain::ids::WebhookId;
 use tokio::sync::oneshot;
 
 use crate::{
     StoreError,
     seal::Seal,
-    sqlite::{arrivals::Arrivals, dedup::Recent, told::ToldItems},
+    sqlite::{
+        arrivals::Arrivals, dedup::Recent, outcomes::Outcomes, told::ToldItems, tries::Tries,
+    },
 };
 
 /// What an operation works with, inside the transaction of its batch.
@@ -22,12 +25,41 @@ pub(in crate::sqlite) struct Tx<'a> {
     pub(in crate::sqlite) seal: &'a Seal,
     /// The newest dedup keys.
     pub(in crate::sqlite) recent: &'a Recent,
-    /// Notifications to be written before the batch ends.
-    pub(in crate::sqlite) arrivals: Arrivals,
-    /// What the app was told of items, to be written before the batch ends.
-    pub(in crate::sqlite) told: ToldItems,
+    /// What is written many rows to a statement, before the batch ends or an operation that may look for it.
+    pub(in crate::sqlite) left: Left,
     /// What the operations change of the counters; taken over when the batch is on disk.
     pub(in crate::sqlite) tally: Tally,
+}
+
+/// Rows that operations have left to be written.
+#[derive(Debug, Default)]
+pub(in crate::sqlite) struct Left {
+    pub(in crate::sqlite) arrivals: Arrivals,
+    pub(in crate::sqlite) outcomes: Outcomes,
+    pub(in crate::sqlite) told: ToldItems,
+    pub(in crate::sqlite) tries: Tries,
+    /// Webhooks that were seen to exist, and cannot have gone since.
+    pub(in crate::sqlite) webhooks: Vec<WebhookId>,
+}
+
+impl Left {
+    /// Writes all of them. To be called before whatever may read, change or remove what they are, or are about.
+    pub(in crate::sqlite) fn write(&mut self, sql: &Connection) -> Result<(), rusqlite::Error> {
+        self.webhooks.clear();
+        self.arrivals.write(sql)?;
+        self.outcomes.write(sql)?;
+        self.told.write(sql)?;
+        self.tries.write(sql)
+    }
+
+    /// Forgets what was not written.
+    pub(in crate::sqlite) fn clear(&mut self) {
+        self.webhooks.clear();
+        self.arrivals.clear();
+        self.outcomes.clear();
+        self.told.clear();
+        self.tries.clear();
+    }
 }
 
 /// A change of the counters that health and metrics read.
