@@ -114,9 +114,9 @@ pub struct EnrichConfig {
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct DeliverConfig {
-    /// How many attempts may be under way at one time.
+    /// How many attempts may be under way at one time, until their results are stored.
     pub concurrency: usize,
-    /// How many of them to one webhook.
+    /// How many may be sent to one webhook at one time, until they are answered.
     pub per_webhook: usize,
     /// The time limit of one attempt, answer body included.
     pub timeout: Span,

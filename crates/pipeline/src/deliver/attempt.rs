@@ -1,4 +1,4 @@
-//! One attempt: signed, sent, recorded.
+//! One attempt: signed, sent, answered; then recorded, while the next one is sent.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -70,23 +70,29 @@ enum Recorded {
     Refused,
 }
 
+/// An attempt that was answered, or came to nothing.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) bearing: Bearing,
+    pub(super) result: AttemptResult,
+    destination: Arc<Destination>,
+}
+
 /// An attempt that is over.
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) webhook: WebhookId,
     pub(super) delivery: DeliveryId,
     pub(super) end: End,
-    pub(super) bearing: Bearing,
 }
 
 impl Attempts {
-    /// Makes an attempt and answers when its result is in the store: till then the delivery is under way, so that a crash
-    /// repeats no more deliveries than there are places.
+    /// Makes an attempt.
     pub(super) async fn run(
         self: Arc<Self>,
         destination: Arc<Destination>,
         delivery: DueDelivery,
-    ) -> Ended {
+    ) -> Answered {
         let (webhook, id, lease) = (delivery.webhook, delivery.id, delivery.lease);
         let number = delivery.attempts.saturating_add(1);
         let (started_at, began) = (self.clock.now(), self.clock.monotonic());
@@ -111,24 +117,45 @@ impl Attempts {
             &self.rules,
             &*self.entropy,
         );
-        let bearing = outcome.bearing();
-        let result = AttemptResult {
-            delivery: id,
+        Answered {
+            bearing: outcome.bearing(),
+            destination,
+            result: AttemptResult {
+                delivery: id,
+                webhook,
+                lease,
+                attempt: Attempt {
+                    id: self.ids.next(),
+                    number,
+                    started_at,
+                    took,
+                    outcome: outcome.kind,
+                    status: outcome.status,
+                    error: outcome.error,
+                    answer: outcome.answer,
+                },
+                next,
+                health,
+            },
+        }
+    }
+
+    /// Records the result of an attempt and answers when it is in the store: till then the delivery is under way, so that
+    /// a crash repeats no more deliveries than there are places.
+    pub(super) async fn settle(self: Arc<Self>, answered: Answered) -> Ended {
+        let Answered {
+            destination,
+            result,
+            ..
+        } = answered;
+        let AttemptResult {
+            delivery,
             webhook,
             lease,
-            attempt: Attempt {
-                id: self.ids.next(),
-                number,
-                started_at,
-                took,
-                outcome: outcome.kind,
-                status: outcome.status,
-                error: outcome.error,
-                answer: outcome.answer,
-            },
             next,
             health,
-        };
+            ..
+        } = result;
         let end = match self.record(result).await {
             Recorded::Yes => {
                 self.announce(webhook, next, health).await;
@@ -147,9 +174,8 @@ impl Attempts {
         };
         Ended {
             webhook,
-            delivery: id,
+            delivery,
             end,
-            bearing,
         }
     }
 

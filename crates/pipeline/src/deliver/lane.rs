@@ -17,6 +17,11 @@ const BYTES_AHEAD: usize = 4 << 20;
 /// The store cuts answers off at 16 MiB of bodies: one with this much may be cut off.
 const PERHAPS_CUT: usize = 8 << 20;
 
+/// How many attempts of one webhook are under way at most for each that may be sent at a time: the others were answered,
+/// and their results are on their way into the store. A receiver need not wait for our disk, and results that share a
+/// commit make it cheap; but each of them is sent again after a crash.
+const UNDER_WAY_PER_PLACE: usize = 4;
+
 /// How many successes running let a slowed webhook have one more attempt at a time.
 const SUCCESSES_TO_GROW: usize = 20;
 
@@ -25,8 +30,11 @@ const SUCCESSES_TO_GROW: usize = 20;
 pub(super) struct Lane {
     /// Due, in memory, the longest due first.
     pub(super) ready: VecDeque<DueDelivery>,
-    /// Attempts under way.
-    pub(super) in_flight: usize,
+    /// Attempts whose answer has not come.
+    sending: usize,
+    /// Attempts whose result is on its way into the store.
+    recording: usize,
+    most_under_way: usize,
     /// Whether it stands in the round of those that can start an attempt.
     pub(super) in_turn: bool,
     /// Where a look into the store stands.
@@ -88,7 +96,9 @@ impl Lane {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             ready: VecDeque::new(),
-            in_flight: 0,
+            sending: 0,
+            recording: 0,
+            most_under_way: limit * UNDER_WAY_PER_PLACE,
             in_turn: false,
             look: Look::None,
             next_due: None,
@@ -105,7 +115,22 @@ impl Lane {
     }
 
     pub(super) fn can_start(&self) -> bool {
-        self.in_flight < self.limit && !self.ready.is_empty()
+        self.sending < self.limit
+            && self.sending + self.recording < self.most_under_way
+            && !self.ready.is_empty()
+    }
+
+    /// The next delivery; its attempt begins.
+    pub(super) fn start(&mut self) -> Option<DueDelivery> {
+        let delivery = self.ready.pop_front()?;
+        self.sending += 1;
+        Some(delivery)
+    }
+
+    /// The answer of an attempt has come, or will not: another may be sent while its result is recorded.
+    pub(super) fn answered(&mut self) {
+        self.sending -= 1;
+        self.recording += 1;
     }
 
     /// Whether it is time to read more: before the last ones are under way, so that the receiver never waits for a look.
@@ -174,7 +199,7 @@ impl Lane {
 
     /// An attempt of a delivery is over, and what came of it is in the store.
     pub(super) fn end_attempt(&mut self, id: DeliveryId) {
-        self.in_flight -= 1;
+        self.recording -= 1;
         self.known.remove(&id);
         if matches!(self.look, Look::UnderWay { .. }) {
             self.ended_meanwhile.push(id);
@@ -186,7 +211,7 @@ impl Lane {
 
     /// An attempt of a delivery is over, but that cannot be stored: the store will show it as due for ever.
     pub(super) fn set_aside(&mut self) {
-        self.in_flight -= 1;
+        self.recording -= 1;
     }
 
     /// Forgets what is ready: it stays in the store, and so does what becomes due later. The number of the former.

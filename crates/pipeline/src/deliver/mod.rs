@@ -17,13 +17,8 @@ use std::{collections::HashSet, future::Future, pin::Pin, sync::Arc, time::Durat
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use tidings_domain::{
-    Clock, Entropy, Ids, Timestamp,
-    clock::Sleep,
-    config::DeliverConfig,
-    ids::{DeliveryId, WebhookId},
-    retry::RetrySchedule,
-    shard::Shard,
-    webhook::WebhookState,
+    Clock, Entropy, Ids, Timestamp, clock::Sleep, config::DeliverConfig, ids::WebhookId,
+    retry::RetrySchedule, shard::Shard, webhook::WebhookState,
 };
 use tidings_egress::Egress;
 use tidings_storage::{Store, StoreError, record::DueDelivery};
@@ -39,7 +34,7 @@ mod lane;
 mod outcome;
 mod scheduler;
 
-use attempt::{Attempts, Ended};
+use attempt::{Answered, Attempts, Ended};
 use destination::Destinations;
 pub use hint::Hint;
 use outcome::Rules;
@@ -142,8 +137,8 @@ impl Deliver {
             };
             run.take(happened);
         }
-        while let Some(ended) = run.under_way.join_next().await {
-            run.end(ended);
+        while let Some(step) = run.under_way.join_next().await {
+            run.go_on(step);
             run.show();
         }
     }
@@ -164,10 +159,16 @@ type Found = (Vec<DueDelivery>, NextDue);
 enum Happened {
     Answered(Answer),
     Due,
-    Ended(Result<Ended, JoinError>),
+    Stepped(Result<Step, JoinError>),
     Hinted(HashSet<WebhookId>),
     OtherShards,
     Woken,
+}
+
+/// How far an attempt has come.
+enum Step {
+    Answered(Box<Answered>),
+    Ended(Ended),
 }
 
 /// One run of the stage.
@@ -176,7 +177,7 @@ struct Run<'a> {
     attempts: &'a Arc<Attempts>,
     scheduler: Scheduler,
     destinations: Destinations,
-    under_way: JoinSet<Ended>,
+    under_way: JoinSet<Step>,
     answering: FuturesUnordered<Answering>,
     looks: usize,
     surveying: bool,
@@ -208,13 +209,16 @@ impl<'a> Run<'a> {
         while let Some(delivery) = self.scheduler.next_start() {
             let (webhook, directory) = (delivery.webhook, &self.attempts.directory);
             if !self.attempts.fence.allows(delivery.lease) {
-                self.lost(webhook, delivery.id);
+                let again = self.now() + LOST_PAUSE;
+                self.scheduler.not_ours(webhook, delivery.id, again);
                 continue;
             }
             match self.destinations.find(directory, webhook) {
                 Some(destination) => {
                     let attempts = Arc::clone(self.attempts);
-                    self.under_way.spawn(attempts.run(destination, delivery));
+                    self.under_way.spawn(async move {
+                        Step::Answered(Box::new(attempts.run(destination, delivery).await))
+                    });
                 }
                 None => self.scheduler.hold(webhook, delivery.id),
             }
@@ -293,7 +297,7 @@ impl<'a> Run<'a> {
             }
         };
         tokio::select! {
-            Some(ended) = self.under_way.join_next() => Happened::Ended(ended),
+            Some(step) = self.under_way.join_next() => Happened::Stepped(step),
             Some(answer) = self.answering.next() => Happened::Answered(answer),
             hinted = self.stage.hint.take() => Happened::Hinted(hinted),
             () = self.stage.wake.wait() => Happened::Woken,
@@ -310,11 +314,11 @@ impl<'a> Run<'a> {
                 let now = self.now();
                 self.scheduler.tick(now);
             }
-            Happened::Ended(ended) => {
-                self.end(ended);
+            Happened::Stepped(step) => {
+                self.go_on(step);
                 // Under load several end at a time; one round for all of them.
-                while let Some(ended) = self.under_way.try_join_next() {
-                    self.end(ended);
+                while let Some(step) = self.under_way.try_join_next() {
+                    self.go_on(step);
                 }
             }
             Happened::Hinted(webhooks) => {
@@ -360,22 +364,26 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn lost(&mut self, webhook: WebhookId, delivery: DeliveryId) {
-        let again = self.now() + LOST_PAUSE;
-        self.scheduler.lost(webhook, delivery, again);
-    }
-
-    fn end(&mut self, ended: Result<Ended, JoinError>) {
-        match ended {
-            Ok(Ended {
+    fn go_on(&mut self, step: Result<Step, JoinError>) {
+        match step {
+            Ok(Step::Answered(answered)) => {
+                self.scheduler
+                    .answered(answered.result.webhook, answered.bearing);
+                let attempts = Arc::clone(self.attempts);
+                self.under_way
+                    .spawn(async move { Step::Ended(attempts.settle(*answered).await) });
+            }
+            Ok(Step::Ended(Ended {
                 webhook,
                 delivery,
                 end: End::Lost,
-                ..
-            }) => self.lost(webhook, delivery),
-            Ok(ended) => {
+            })) => {
+                let again = self.now() + LOST_PAUSE;
+                self.scheduler.lost(webhook, delivery, again);
+            }
+            Ok(Step::Ended(ended)) => {
                 self.scheduler
-                    .ended(ended.webhook, ended.delivery, ended.end, ended.bearing);
+                    .ended(ended.webhook, ended.delivery, ended.end);
             }
             // Sending cannot panic past its task; should recording or the rules do so, the loop must not go on with a
             // place lost for ever: the supervisor starts it anew, and the store has everything.

@@ -18,9 +18,9 @@ use super::lane::{Lane, Look};
 /// How many attempts may be under way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// In all.
+    /// In all, until their results are in the store.
     pub(super) global: usize,
-    /// To one webhook.
+    /// To one webhook, until they are answered.
     pub(super) per_webhook: usize,
 }
 
@@ -85,7 +85,7 @@ impl Scheduler {
         }
     }
 
-    /// Attempts under way.
+    /// Attempts under way, until their results are in the store.
     pub(super) fn in_flight(&self) -> usize {
         self.in_flight
     }
@@ -179,8 +179,7 @@ impl Scheduler {
             if !lane.can_start() {
                 continue;
             }
-            let delivery = lane.ready.pop_front()?;
-            lane.in_flight += 1;
+            let delivery = lane.start()?;
             self.in_flight += 1;
             self.ready -= 1;
             self.settle(webhook);
@@ -191,20 +190,27 @@ impl Scheduler {
     /// The delivery that was started last is not sent after all, and its webhook takes nothing now: what is in memory of
     /// it stays in the store only.
     pub(super) fn hold(&mut self, webhook: WebhookId, delivery: DeliveryId) {
-        self.ended(webhook, delivery, End::Finished, Bearing::Neutral);
+        self.answered(webhook, Bearing::Neutral);
+        self.ended(webhook, delivery, End::Finished);
         let forgotten = self.lane(webhook).forget_ready();
         self.ready -= forgotten;
     }
 
-    /// The delivery was started and is another node's, and with it the webhook; or it is to be read again under another
-    /// lease. Nothing of this webhook is looked for before `again`.
+    /// The delivery that was started last is another node's, and with it the webhook; or it is to be read again under
+    /// another lease. Nothing of this webhook is looked for before `again`.
+    pub(super) fn not_ours(&mut self, webhook: WebhookId, delivery: DeliveryId, again: Timestamp) {
+        self.answered(webhook, Bearing::Neutral);
+        self.lost(webhook, delivery, again);
+    }
+
+    /// The same, heard when the result of its attempt was to be recorded.
     pub(super) fn lost(&mut self, webhook: WebhookId, delivery: DeliveryId, again: Timestamp) {
         let lane = self.lane(webhook);
         let forgotten = lane.forget_ready();
         lane.paused = true;
         self.ready -= forgotten;
         self.set_timer(webhook, again);
-        self.ended(webhook, delivery, End::Lost, Bearing::Neutral);
+        self.ended(webhook, delivery, End::Lost);
     }
 
     /// Other webhooks are ours than before: forgets what is ready for those that are not `held` any more, or was read
@@ -230,17 +236,18 @@ impl Scheduler {
         }
     }
 
-    /// An attempt is over.
-    pub(super) fn ended(
-        &mut self,
-        webhook: WebhookId,
-        delivery: DeliveryId,
-        end: End,
-        bearing: Bearing,
-    ) {
+    /// An attempt was answered, or came to nothing: its receiver may be sent another while the result is recorded.
+    pub(super) fn answered(&mut self, webhook: WebhookId, bearing: Bearing) {
         let most = self.limits.per_webhook;
         let lane = self.lane(webhook);
+        lane.answered();
         lane.bear(bearing, most);
+        self.settle(webhook);
+    }
+
+    /// An attempt is over: its result is in the store, or never will be.
+    pub(super) fn ended(&mut self, webhook: WebhookId, delivery: DeliveryId, end: End) {
+        let lane = self.lane(webhook);
         match end {
             End::Finished | End::Lost | End::Retry(_) => lane.end_attempt(delivery),
             End::SetAside => lane.set_aside(),

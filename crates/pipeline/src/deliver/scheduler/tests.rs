@@ -58,6 +58,18 @@ fn starts(scheduler: &mut Scheduler) -> Vec<DueDelivery> {
     std::iter::from_fn(|| scheduler.next_start()).collect()
 }
 
+/// An attempt is answered and its result recorded.
+fn over(
+    scheduler: &mut Scheduler,
+    webhook: WebhookId,
+    delivery: DeliveryId,
+    end: End,
+    bearing: Bearing,
+) {
+    scheduler.answered(webhook, bearing);
+    scheduler.ended(webhook, delivery, end);
+}
+
 fn webhooks_of(started: &[DueDelivery]) -> Vec<WebhookId> {
     started.iter().map(|delivery| delivery.webhook).collect()
 }
@@ -81,10 +93,45 @@ fn deliveries_of_a_webhook_start_in_order_up_to_its_limit() {
     let all: Vec<_> = (1..=6).map(|n| delivery(1, n, 0)).collect();
     answer(&mut scheduler, all.clone());
     assert_eq!(starts(&mut scheduler), all[..4]);
-    scheduler.ended(id(1), all[1].id, End::Finished, Bearing::Well);
+    over(
+        &mut scheduler,
+        id(1),
+        all[1].id,
+        End::Finished,
+        Bearing::Well,
+    );
     assert_eq!(starts(&mut scheduler), all[4..5]);
     assert_eq!(scheduler.in_flight(), 4);
     assert_eq!(scheduler.ready(), 1);
+}
+
+#[test]
+fn a_receiver_need_not_wait_for_results_until_too_many_wait_for_the_store() {
+    let limits = Limits {
+        global: 100,
+        per_webhook: 2,
+    };
+    let mut scheduler = Scheduler::new(limits);
+    scheduler.hinted(id(1));
+    answer(
+        &mut scheduler,
+        (1..=16).map(|n| delivery(1, n, 0)).collect(),
+    );
+    let mut unrecorded = Vec::new();
+    loop {
+        let started = starts(&mut scheduler);
+        if started.is_empty() {
+            break;
+        }
+        assert!(started.len() <= 2, "at a time");
+        for delivery in started {
+            scheduler.answered(id(1), Bearing::Well);
+            unrecorded.push(delivery.id);
+        }
+    }
+    assert_eq!((unrecorded.len(), scheduler.in_flight()), (8, 8));
+    scheduler.ended(id(1), unrecorded[0], End::Finished);
+    assert_eq!(starts(&mut scheduler).len(), 1);
 }
 
 #[test]
@@ -104,9 +151,21 @@ fn webhooks_take_turns_for_the_global_limit() {
     let first = starts(&mut scheduler);
     assert_eq!(webhooks_of(&first), [1, 2, 3, 1, 2, 3].map(id));
     // Whoever ends, the place goes to the next in turn.
-    scheduler.ended(id(3), first[2].id, End::Finished, Bearing::Well);
+    over(
+        &mut scheduler,
+        id(3),
+        first[2].id,
+        End::Finished,
+        Bearing::Well,
+    );
     assert_eq!(webhooks_of(&starts(&mut scheduler)), [id(1)]);
-    scheduler.ended(id(3), first[5].id, End::Finished, Bearing::Well);
+    over(
+        &mut scheduler,
+        id(3),
+        first[5].id,
+        End::Finished,
+        Bearing::Well,
+    );
     assert_eq!(webhooks_of(&starts(&mut scheduler)), [id(2)]);
 }
 
@@ -125,7 +184,7 @@ fn a_receiver_that_hangs_keeps_only_its_own_places() {
         let next = delivery(2, round + 1, 0);
         assert_eq!(answer(&mut scheduler, vec![next.clone()]).webhook, id(2));
         assert_eq!(starts(&mut scheduler), slice::from_ref(&next));
-        scheduler.ended(id(2), next.id, End::Finished, Bearing::Well);
+        over(&mut scheduler, id(2), next.id, End::Finished, Bearing::Well);
     }
 }
 
@@ -152,7 +211,7 @@ fn what_ends_during_a_look_is_not_taken_again_from_its_answer() {
     assert_eq!(starts(&mut scheduler).len(), 1);
     scheduler.hinted(id(1));
     let look = scheduler.next_look().unwrap();
-    scheduler.ended(id(1), one.id, End::Finished, Bearing::Well);
+    over(&mut scheduler, id(1), one.id, End::Finished, Bearing::Well);
     scheduler.looked(look, vec![one], NextDue::Unasked);
     assert_eq!(scheduler.next_start(), None);
 }
@@ -185,7 +244,13 @@ fn a_backlog_is_read_in_growing_pieces_that_stay_within_256() {
         // Attempts end in the order in which they began, so the store always shows the rest of the backlog.
         for delivery in starts(&mut scheduler) {
             assert_eq!(delivery.id, backlog[done].id);
-            scheduler.ended(id(1), delivery.id, End::Finished, Bearing::Well);
+            over(
+                &mut scheduler,
+                id(1),
+                delivery.id,
+                End::Finished,
+                Bearing::Well,
+            );
             done += 1;
         }
     }
@@ -209,7 +274,13 @@ fn large_bodies_are_not_read_far_ahead() {
         }
         assert!(scheduler.ready() <= 16, "{}", scheduler.ready());
         let delivery = scheduler.next_start().expect("there are more");
-        scheduler.ended(id(1), delivery.id, End::Finished, Bearing::Well);
+        over(
+            &mut scheduler,
+            id(1),
+            delivery.id,
+            End::Finished,
+            Bearing::Well,
+        );
     }
 }
 
@@ -227,7 +298,13 @@ fn an_answer_that_was_cut_off_at_what_is_known_is_asked_again_once_an_attempt_en
     answer(&mut scheduler, known.clone());
     assert_eq!(starts(&mut scheduler).len(), 4);
     assert_eq!(scheduler.next_look(), None);
-    scheduler.ended(id(1), known[0].id, End::Finished, Bearing::Well);
+    over(
+        &mut scheduler,
+        id(1),
+        known[0].id,
+        End::Finished,
+        Bearing::Well,
+    );
     assert!(scheduler.next_look().is_some());
 }
 
@@ -238,7 +315,13 @@ fn a_retry_is_looked_for_when_it_is_due() {
     let one = delivery(1, 1, 0);
     answer(&mut scheduler, vec![one.clone()]);
     starts(&mut scheduler);
-    scheduler.ended(id(1), one.id, End::Retry(at(5_000)), Bearing::Neutral);
+    over(
+        &mut scheduler,
+        id(1),
+        one.id,
+        End::Retry(at(5_000)),
+        Bearing::Neutral,
+    );
     assert_eq!(scheduler.next_look(), None);
     assert_eq!(scheduler.next_tick(), Some(at(5_000)));
     scheduler.tick(at(4_999));
@@ -305,7 +388,13 @@ fn a_result_that_cannot_be_stored_is_not_sent_again() {
     let one = delivery(1, 1, 0);
     answer(&mut scheduler, vec![one.clone()]);
     starts(&mut scheduler);
-    scheduler.ended(id(1), one.id, End::SetAside, Bearing::Neutral);
+    over(
+        &mut scheduler,
+        id(1),
+        one.id,
+        End::SetAside,
+        Bearing::Neutral,
+    );
     assert_eq!(scheduler.in_flight(), 0);
     scheduler.hinted(id(1));
     answer(&mut scheduler, vec![one]);
@@ -322,14 +411,20 @@ fn a_strained_receiver_gets_fewer_at_a_time_and_more_again_after_successes() {
     assert_eq!(running.len(), 4);
     for _ in 0..2 {
         let one = running.pop_front().unwrap();
-        scheduler.ended(id(1), one.id, End::Finished, Bearing::Strained);
+        over(
+            &mut scheduler,
+            id(1),
+            one.id,
+            End::Finished,
+            Bearing::Strained,
+        );
         running.extend(starts(&mut scheduler));
     }
     assert_eq!(running.len(), 2, "no more than one, once these have ended");
     let mut at_a_time = Vec::new();
     for _ in 0..80 {
         let one = running.pop_front().unwrap();
-        scheduler.ended(id(1), one.id, End::Finished, Bearing::Well);
+        over(&mut scheduler, id(1), one.id, End::Finished, Bearing::Well);
         running.extend(starts(&mut scheduler));
         at_a_time.push(running.len());
     }
@@ -347,6 +442,8 @@ struct Simulation {
     /// Pending deliveries with their due times.
     pending: BTreeMap<(u128, u128), i64>,
     running: Vec<DueDelivery>,
+    /// Answered, and not recorded yet.
+    answered: Vec<DueDelivery>,
     looks: Vec<(WantedLook, Vec<DueDelivery>, Option<Timestamp>)>,
     made: u128,
     delivered: HashSet<DeliveryId>,
@@ -361,6 +458,7 @@ impl Simulation {
             now: 0,
             pending: BTreeMap::new(),
             running: Vec::new(),
+            answered: Vec::new(),
             looks: Vec::new(),
             made: 0,
             delivered: HashSet::new(),
@@ -384,7 +482,7 @@ impl Simulation {
     }
 
     fn step(&mut self, making: bool) {
-        match self.pick(6) {
+        match self.pick(7) {
             0 if making => {
                 let webhook = u128::try_from(self.pick(5)).unwrap();
                 self.made += 1;
@@ -421,7 +519,8 @@ impl Simulation {
             }
             3 => {
                 if let Some(started) = self.scheduler.next_start() {
-                    let same = self.running.iter().any(|running| running.id == started.id);
+                    let mut under_way = self.running.iter().chain(&self.answered);
+                    let same = under_way.any(|other| other.id == started.id);
                     assert!(!same, "seed {}: started twice", self.seed);
                     assert!(
                         !self.delivered.contains(&started.id),
@@ -429,11 +528,18 @@ impl Simulation {
                         self.seed
                     );
                     self.running.push(started);
-                    assert!(self.running.len() <= LIMITS.global, "seed {}", self.seed);
+                    let under_way = self.running.len() + self.answered.len();
+                    assert!(under_way <= LIMITS.global, "seed {}", self.seed);
                 }
             }
             4 if !self.running.is_empty() => {
-                let ended = self.running.swap_remove(self.pick(self.running.len()));
+                let answered = self.running.swap_remove(self.pick(self.running.len()));
+                let bearing = [Bearing::Well, Bearing::Neutral, Bearing::Strained][self.pick(3)];
+                self.scheduler.answered(answered.webhook, bearing);
+                self.answered.push(answered);
+            }
+            5 if !self.answered.is_empty() => {
+                let ended = self.answered.swap_remove(self.pick(self.answered.len()));
                 let key = (ended.webhook, ended.id);
                 let place = *self
                     .pending
@@ -449,8 +555,7 @@ impl Simulation {
                     self.delivered.insert(ended.id);
                     End::Finished
                 };
-                let bearing = [Bearing::Well, Bearing::Neutral, Bearing::Strained][self.pick(3)];
-                self.scheduler.ended(ended.webhook, ended.id, end, bearing);
+                self.scheduler.ended(ended.webhook, ended.id, end);
             }
             _ => {
                 self.now += i64::try_from(self.pick(20)).unwrap();
