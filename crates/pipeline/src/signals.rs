@@ -100,6 +100,7 @@ impl Signals {
             Signal::Due(Some(webhook)) => self.stages.deliver.webhooks([webhook]),
             Signal::Due(None) => self.stages.deliver_any.wake(),
             Signal::Queued => self.stages.enrich.wake(),
+            Signal::Reconcile => self.stages.reconcile.wake(),
             Signal::Shards => self.stages.shards_changed(),
         }
     }

@@ -14,6 +14,8 @@ pub enum Signal {
     Due(Option<WebhookId>),
     /// Notifications of held shards are in the queue of enrich.
     Queued,
+    /// Subscriptions of held shards may have to be reconciled.
+    Reconcile,
     /// Other shards are held than before. What was read for those that are gone is to be forgotten, and the queues are
     /// to be read from the beginning for those that came.
     Shards,

@@ -106,6 +106,7 @@ impl NodesMetrics {
             Signal::ChangedSomehow => "changed_somehow",
             Signal::Due(_) => "due",
             Signal::Queued => "queued",
+            Signal::Reconcile => "reconcile",
             Signal::Shards => "shards",
         };
         self.signals.get_or_create(&SignalLabel { signal }).inc();

@@ -142,6 +142,8 @@ async fn work_and_shards_are_told_to_those_whom_they_concern() {
         let stages = &two.here.stages;
         two.signal(Signal::Queued);
         stages.enrich.wait().await;
+        two.signal(Signal::Reconcile);
+        stages.reconcile.wait().await;
         two.signal(Signal::Due(Some(id)));
         assert!(stages.deliver.take().await.contains(&id));
         assert_eq!(stages.deliver_any.wait().now_or_never(), None);

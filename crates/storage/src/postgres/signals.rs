@@ -111,6 +111,7 @@ async fn listen_once(shared: &Shared, pool: &sqlx::PgPool) -> Result<(), sqlx::E
     shared.prod.notify_one();
     shared.signals.raise(Signal::Queued);
     shared.signals.raise(Signal::Due(None));
+    shared.signals.raise(Signal::Reconcile);
     // `None` is a connection that broke; so is an error.
     while let Some(told) = listener.try_recv().await? {
         for word in told.payload().split(' ') {
@@ -126,6 +127,9 @@ fn heard(shared: &Shared, hint: Option<Hint<'_>>) {
         Some(Hint::Look) => shared.prod.notify_one(),
         Some(Hint::Queued(shards)) if !shards.and(held).is_empty() => {
             shared.signals.raise(Signal::Queued);
+        }
+        Some(Hint::Reconcile(shards)) if !shards.and(held).is_empty() => {
+            shared.signals.raise(Signal::Reconcile);
         }
         Some(Hint::DueAny(shards)) if !shards.and(held).is_empty() => {
             shared.signals.raise(Signal::Due(None));

@@ -104,9 +104,9 @@ async fn know(world: &World, tenant: &Tenant, subscription: &Subscription) {
         id: format!("item {number}"),
         scope: "inbox".to_owned(),
         enumeration: 3,
-        seen: (number % 2 == 0).then_some(Version([number; 16])),
-        told: number % 3 == 0,
-        version: (number % 3 == 0).then_some(Version([number; 16])),
+        seen: number.is_multiple_of(2).then_some(Version([number; 16])),
+        told: number.is_multiple_of(3),
+        version: number.is_multiple_of(3).then_some(Version([number; 16])),
     };
     let page = ReconcilePage {
         subscription: subscription.id,

@@ -14,8 +14,8 @@ use tokio::{runtime::Runtime, task::JoinSet};
 use super::{Database, PostgresStore, eventually};
 use crate::{
     Changed, Signal, Store,
-    contract::{World, make::Tenant},
-    record::{NewNotification, Seq},
+    contract::{World, make::Tenant, reconcile::wish},
+    record::{NewNotification, Seq, SubscriptionFilter},
 };
 
 fn shards(store: &dyn Store) -> ShardSet {
@@ -229,6 +229,34 @@ async fn a_delivery_that_one_node_makes_is_due_on_the_owner_of_its_webhook() {
     );
     stranger.redeliver(id, world.now()).await.unwrap();
     heard(owner, Signal::Due(Some(tenant.webhook))).await;
+}
+
+#[tokio::test]
+async fn a_wish_on_one_node_is_told_to_the_owner_of_the_subscription() {
+    let database = Database::start();
+    let world = database.world().await;
+    let tenant = world.tenant("dev").await;
+    let id = world.reconciled(&tenant, "users/u/events", 60).await.id;
+    let other = database.node().await;
+    shared_out(&*world.store, &*other).await;
+    let (owner, stranger): (&dyn Store, &dyn Store) = if shards(&*other).contains(Shard::FIRST) {
+        (&*other, &*world.store)
+    } else {
+        (&*world.store, &*other)
+    };
+    // Once for what was told before it listened.
+    heard(owner, Signal::Reconcile).await;
+    let wish = wish(&world, 0);
+    let asked = stranger.ask_reconcile(SubscriptionFilter::One(id), wish);
+    assert_eq!(asked.await.unwrap(), 1);
+    heard(owner, Signal::Reconcile).await;
+    let due = owner.due_reconciles(world.now(), 9).await.unwrap();
+    assert_eq!(due.len(), 1);
+    assert_eq!(due[0].reconcile.subscription, id);
+    assert_eq!(owner.next_due_reconcile().await.unwrap(), Some(world.now()));
+    let due = stranger.due_reconciles(world.now(), 9).await.unwrap();
+    assert_eq!(due, []);
+    assert_eq!(stranger.next_due_reconcile().await.unwrap(), None);
 }
 
 /// Two nodes write at the same time; each reads what is its own, from the place where it ended.
