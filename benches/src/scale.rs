@@ -287,6 +287,10 @@ async fn subscribe(filling: Arc<Filling>, count: u64) -> anyhow::Result<()> {
             created_at: filling.now,
             renewed_at: Some(filling.now),
             lifecycle: None,
+            patched_at: None,
+            notification_url: None,
+            lifecycle_url: None,
+            former: None,
         };
         let filling = Arc::clone(&filling);
         waiting.spawn(async move {

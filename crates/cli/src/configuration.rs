@@ -49,10 +49,19 @@ pub(crate) fn flag(
     key: &str,
     value: Option<impl Into<String>>,
 ) -> Option<Setting> {
-    value.map(|value| Setting {
+    value.map(|value| setting(flag, section, key, toml::Value::String(value.into())))
+}
+
+/// What a flag without a value sets, if it was given.
+pub(crate) fn switch(flag: &str, section: &str, key: &str, given: bool) -> Option<Setting> {
+    given.then(|| setting(flag, section, key, toml::Value::Boolean(true)))
+}
+
+fn setting(flag: &str, section: &str, key: &str, value: toml::Value) -> Setting {
+    Setting {
         origin: flag.to_owned(),
         section: section.to_owned(),
         key: key.to_owned(),
-        value: toml::Value::String(value.into()),
-    })
+        value,
+    }
 }

@@ -47,6 +47,23 @@ pub struct Subscription {
     pub renewed_at: Option<Timestamp>,
     /// What Graph's lifecycle notifications said of it and has not been seen to.
     pub lifecycle: Option<Lifecycle>,
+    /// When Graph was last asked to extend it, with whatever result.
+    pub patched_at: Option<Timestamp>,
+    /// Where Graph sends its notifications, as far as that is known.
+    pub notification_url: Option<String>,
+    /// Where Graph sends its lifecycle notifications, as far as that is known: only its making can say that.
+    pub lifecycle_url: Option<String>,
+    /// The subscription at Graph that it had before this one. What Graph still sends for that is still its.
+    pub former: Option<Former>,
+}
+
+/// A subscription at Graph that another has replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Former {
+    /// Graph's id.
+    pub graph_id: String,
+    /// When Graph no longer had it, or was asked to remove it.
+    pub since: Timestamp,
 }
 
 /// What Graph's lifecycle notifications said of a subscription and has not been seen to.

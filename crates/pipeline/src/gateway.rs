@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::{
+    credentials::Credentials,
     deliver::{self, Deliver},
     directory::Directory,
     enrich::{Enrich, EnrichParts},
@@ -100,6 +101,13 @@ impl Gateway {
             Arc::clone(&entropy),
             config.enrich.timeout.0,
         );
+        let credentials = Credentials::new(
+            Arc::clone(&store),
+            Arc::clone(&directory),
+            Arc::clone(&clock),
+            Arc::clone(&ids),
+            stages.deliver.clone(),
+        );
         let ingest = Ingest::new(
             Arc::clone(&store),
             Arc::clone(&directory),
@@ -132,6 +140,9 @@ impl Gateway {
             public_url,
             wake: stages.subscribe.clone(),
             fence: fence.clone(),
+            credentials: credentials.clone(),
+            deliver: stages.deliver.clone(),
+            reconcile: stages.reconcile.clone(),
         });
         let reconcile = Reconcile::new(ReconcileParts {
             store: Arc::clone(&store),
@@ -145,6 +156,7 @@ impl Gateway {
             wake: stages.reconcile.clone(),
             enrich: stages.enrich.clone(),
             fence: fence.clone(),
+            credentials: credentials.clone(),
         });
         let enrich = Enrich::new(EnrichParts {
             store: Arc::clone(&store),
@@ -161,6 +173,7 @@ impl Gateway {
             subscribe: stages.subscribe.clone(),
             fence: fence.clone(),
             shards: stages.enrich_shards.clone(),
+            credentials,
         });
         let deliver = Deliver::new(deliver::Parts {
             store: Arc::clone(&store),

@@ -16,13 +16,15 @@
 //! | [`subscribe`] | makes, renews and removes Graph's subscriptions |
 //! | [`reconcile`] | compares what Graph has with what the app was told |
 //! | [`version`] | what tells the versions of an item apart |
+//! | [`credentials`] | whether a connection's credentials work |
+//! | `operational` | the events of what becomes of subscriptions and connections |
 //! | [`fence`] | what this node may still work on, where there are several |
 //! | [`signals`] | what other nodes did: who is to hear of it |
 //! | [`wake`] | the hint from one stage to the next |
 //! | [`supervisor`] | keeps loops alive, and ends them in two steps |
 //! | [`metrics`] | what is counted and measured |
 
-mod credentials;
+pub mod credentials;
 pub mod deliver;
 pub mod directory;
 pub mod enrich;
@@ -31,6 +33,7 @@ pub mod gateway;
 pub mod ingest;
 pub mod manage;
 pub mod metrics;
+mod operational;
 pub mod reconcile;
 pub mod signals;
 pub mod signature;

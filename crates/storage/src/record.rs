@@ -11,7 +11,7 @@ use tidings_domain::{
     notification::{LifecycleEvent, Notification, Verdict},
     reconcile::{Reconcile, ReconcileReason, ReconcileScope},
     shard::Shard,
-    subscription::Subscription,
+    subscription::{Former, Subscription},
     trigger::Trigger,
     webhook::DisabledReason,
 };
@@ -307,6 +307,14 @@ pub struct SubscriptionUpdate {
     pub last_error: Option<String>,
     /// When Graph last extended it.
     pub renewed_at: Option<Timestamp>,
+    /// When Graph was last asked to extend it.
+    pub patched_at: Option<Timestamp>,
+    /// Where Graph sends its notifications.
+    pub notification_url: Option<String>,
+    /// Where Graph sends its lifecycle notifications.
+    pub lifecycle_url: Option<String>,
+    /// The subscription at Graph that it had before this one.
+    pub former: Option<Former>,
     /// How many of its lifecycle notifications have been seen to. If there were more, it stays due.
     pub attended: Option<u64>,
     /// That it is to be reconciled. From the first time on it is known to be reconciled at all.

@@ -30,9 +30,9 @@ use crate::{
     Holdings, Lease, Signal, StoreError,
     record::{
         AskReconcile, AttemptResult, DeliveryFilter, DueDelivery, DueReconcile, DueSubscription,
-        EventFilter, KeyedHash, KnownItem, NewApiKey, NewNotification, NotificationFilter, Outcome,
-        QueuedNotification, ReconcilePage, ReconcileUpdate, Seq, StoreHealth, SubscriptionFilter,
-        SubscriptionUpdate, WebhookChange,
+        EventFilter, KeyedHash, KnownItem, NewApiKey, NewEvent, NewNotification,
+        NotificationFilter, Outcome, QueuedNotification, ReconcilePage, ReconcileUpdate, Seq,
+        StoreHealth, SubscriptionFilter, SubscriptionUpdate, WebhookChange,
     },
 };
 
@@ -88,11 +88,13 @@ pub trait Store: std::fmt::Debug + Send + Sync {
         environment: Option<EnvironmentId>,
         page: Page,
     ) -> Result<Listing<Connection>, StoreError>;
-    /// Sets whether a connection can be used.
+    /// Sets whether a connection can be used, and tells the events of that, in one transaction. Does nothing if that has
+    /// been known before: of several that find out at the same time, one tells.
     async fn set_connection_state(
         &self,
         id: ConnectionId,
         state: ConnectionState,
+        events: Vec<NewEvent>,
     ) -> Result<(), StoreError>;
     /// Removes a connection that has no subscriptions (`Conflict` otherwise); `false` if there was none. What its past
     /// notifications led to stays.
@@ -136,6 +138,15 @@ pub trait Store: std::fmt::Debug + Send + Sync {
         update: SubscriptionUpdate,
         lease: Option<Lease>,
     ) -> Result<(), StoreError>;
+    /// Makes up to `limit` subscriptions of an integration due at `due_at` that Graph is known to send to another URL than
+    /// this one, and that would be due later, and says how many those are.
+    async fn hasten_subscriptions_sent_elsewhere(
+        &self,
+        integration: IntegrationId,
+        notification_url: &str,
+        due_at: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError>;
     /// Removes a subscription with what is known of its items; `false` if there was none. Of many thousand items the
     /// last go some seconds later.
     async fn delete_subscription(&self, id: SubscriptionId) -> Result<bool, StoreError>;

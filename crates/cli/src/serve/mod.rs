@@ -9,7 +9,7 @@ use tidings_domain::ids::EnvironmentId;
 
 use self::node::Node;
 use crate::{
-    configuration::flag,
+    configuration::{flag, switch},
     context::Context,
     exit::{Exit, Failure},
     output::Output,
@@ -29,6 +29,9 @@ pub struct Serve {
     /// Under which URL Graph reaches this server: https, from outside
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
+    /// Take over the subscriptions of other installations on the same apps, to the same resources
+    #[arg(long)]
+    pub take_over: bool,
     /// What is logged: error, warn, info, debug, trace, or directives such as `info,tidings_pipeline=debug`
     #[arg(long, value_name = "LEVEL")]
     pub log_level: Option<String>,
@@ -60,6 +63,7 @@ impl Serve {
                 "public_url",
                 self.public_url.as_deref(),
             ),
+            switch("--take-over", "subscribe", "take_over", self.take_over),
             flag("--log-level", "log", "level", self.log_level.as_deref()),
             flag("--log-format", "log", "format", self.log_format.as_deref()),
         ];

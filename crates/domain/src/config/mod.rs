@@ -134,6 +134,8 @@ pub struct SubscribeConfig {
     pub concurrency: usize,
     /// The time limit of one call; creation waits for Graph's handshake with us, which may take 20 s.
     pub timeout: Span,
+    /// Whether subscriptions of other installations on the same app make way for ours.
+    pub take_over: bool,
 }
 
 /// Comparing what Graph has with what the app was told.

@@ -22,6 +22,9 @@ pub struct SubscriptionEntry {
     pub connection: ConnectionId,
     /// Graph's id, once known.
     pub graph_id: Option<GraphId>,
+    /// Graph's id of the one that was replaced: what Graph still has to deliver names it, for up to four hours by
+    /// Microsoft's "change notifications delivery" page.
+    pub former_graph_id: Option<GraphId>,
     /// The keyed hash of its clientState.
     pub client_state_hash: KeyedHash,
     /// What is watched, in canonical form.
@@ -43,6 +46,10 @@ impl SubscriptionEntry {
             integration: subscription.integration,
             connection: subscription.connection,
             graph_id: subscription.graph_id.as_deref().map(GraphId::new),
+            former_graph_id: subscription
+                .former
+                .as_ref()
+                .map(|former| GraphId::new(&former.graph_id)),
             client_state_hash: store.hash_client_state(subscription.client_state.expose()),
             resource: subscription.resource.as_str().into(),
             path: SubscriptionPath::parse(&subscription.resource)

@@ -163,15 +163,19 @@ impl Tables {
     ) {
         if let Some(old) = self.subscriptions.remove(&id) {
             // Another row may have taken over Graph's id meanwhile: only our own entry is removed.
-            if let Some(graph_id) = &old.graph_id
-                && self.subscriptions_by_graph_id.get(graph_id) == Some(&id)
-            {
-                self.subscriptions_by_graph_id.remove(graph_id);
+            for graph_id in [&old.graph_id, &old.former_graph_id].into_iter().flatten() {
+                if self.subscriptions_by_graph_id.get(graph_id) == Some(&id) {
+                    self.subscriptions_by_graph_id.remove(graph_id);
+                }
             }
             self.subscriptions_by_client_state
                 .remove(&old.client_state_hash);
         }
         if let Some(new) = subscription {
+            if let Some(graph_id) = &new.former_graph_id {
+                let known = self.subscriptions_by_graph_id.entry(graph_id.clone());
+                known.or_insert(id);
+            }
             if let Some(graph_id) = &new.graph_id {
                 self.subscriptions_by_graph_id.insert(graph_id.clone(), id);
             }

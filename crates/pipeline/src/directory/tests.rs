@@ -40,6 +40,10 @@ fn subscription(world: &World, number: u32) -> Subscription {
         created_at: world.clock.now(),
         renewed_at: None,
         lifecycle: None,
+        patched_at: None,
+        notification_url: None,
+        lifecycle_url: None,
+        former: None,
     }
 }
 
@@ -53,6 +57,10 @@ async fn set_graph_id(world: &World, id: SubscriptionId, graph_id: &str) {
         failures: 0,
         last_error: None,
         renewed_at: None,
+        patched_at: None,
+        notification_url: None,
+        lifecycle_url: None,
+        former: None,
         attended: None,
         reconcile: None,
         events: Vec::new(),

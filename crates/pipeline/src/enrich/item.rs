@@ -26,12 +26,11 @@ use super::{
     backlog::Work,
     breaker::Contact,
     event::{self, Found},
-    known,
+    known, lifecycle,
     look::{self, Seen},
 };
 use crate::{
-    credentials, directory::Change, ingest::held, manage::connection::access, metrics::Stage,
-    reconcile,
+    directory::Change, ingest::held, manage::connection::access, metrics::Stage, reconcile,
 };
 
 /// The wait after the first failure; it doubles with each.
@@ -143,12 +142,17 @@ pub(super) async fn run(
     if notification.verdict == Verdict::Held {
         return settle(parts, work).await;
     }
-    // What a lifecycle notification leads to is not for enrich: it only leaves the queue.
-    let (Some(connection), Some(change), None) = (
-        notification.connection,
-        notification.change_type,
-        notification.lifecycle_event,
-    ) else {
+    if let Some(event) = notification.lifecycle_event {
+        return match lifecycle::outcome(parts, notification, event).await {
+            Ok(outcome) => finish(parts, seq, lease, outcome, Contact::NotAsked).await,
+            Err(error) => {
+                tracing::warn!(%error, "a subscription cannot be read: it is tried again");
+                again(Contact::NotAsked, parts.clock.now() + STORE_PAUSE)
+            }
+        };
+    }
+    let (Some(connection), Some(change)) = (notification.connection, notification.change_type)
+    else {
         return finish(parts, seq, lease, Outcome::default(), Contact::NotAsked).await;
     };
     let Some(connection) = parts.directory.connection(connection) else {
@@ -191,14 +195,8 @@ async fn look_and_finish(
         .await;
     let took = parts.clock.monotonic().saturating_sub(started);
     parts.metrics.fetched(look::counted(&answer), took);
-    credentials::note(
-        &*parts.store,
-        &parts.directory,
-        &*parts.clock,
-        connection,
-        answer.as_ref().err(),
-    )
-    .await;
+    let credentials = &parts.credentials;
+    credentials.note(connection, answer.as_ref().err()).await;
     if let Err(error) = &answer {
         tracing::debug!(seq = seq.0, %error, "a changed item could not be fetched");
     }
@@ -330,6 +328,8 @@ async fn finish(
         .collect();
     let count = outcome.events.len() as u64;
     let asks = outcome.reconcile.is_some();
+    // A hint that is given for nothing does no harm.
+    let _seen_to = outcome.lifecycle.map(|_| parts.subscribe.at_the_end());
     match parts.store.finish_notification(seq, lease, outcome).await {
         Ok(new) => {
             if new {

@@ -14,6 +14,7 @@
 //! | `look` | asking Graph for an item, and what the answer means |
 //! | `known` | what was found against what the app knows |
 //! | `event` | the event's trigger and bytes |
+//! | `lifecycle` | what Graph says of a subscription itself |
 //! | `item` | one item from the queue to the end |
 
 use std::{collections::HashSet, panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -28,7 +29,8 @@ use tidings_storage::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    deliver::Hint, directory::Directory, fence::Fence, metrics::EnrichMetrics, wake::Wake,
+    credentials::Credentials, deliver::Hint, directory::Directory, fence::Fence,
+    metrics::EnrichMetrics, wake::Wake,
 };
 
 mod backlog;
@@ -37,6 +39,7 @@ mod event;
 mod item;
 mod known;
 mod lanes;
+mod lifecycle;
 mod look;
 mod reading;
 
@@ -100,6 +103,8 @@ pub struct EnrichParts {
     pub fence: Fence,
     /// Is given when other shards are held than before.
     pub shards: Wake,
+    /// Records what calls show of credentials.
+    pub credentials: Credentials,
 }
 
 impl Enrich {

@@ -31,6 +31,7 @@ use crate::{
 
 mod doubt;
 mod events;
+mod lifecycle;
 mod nodes;
 mod order;
 
@@ -228,6 +229,7 @@ fn enrich(world: &World, store: Arc<dyn Store>, wake: &Wake, deliver: Hint) -> E
         subscribe: Wake::new(),
         fence: Fence::new(world.store.holdings(), world.metrics.nodes.clone()),
         shards: Wake::new(),
+        credentials: world.credentials(),
     })
 }
 

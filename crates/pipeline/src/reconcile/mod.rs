@@ -38,6 +38,7 @@ use tidings_storage::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    credentials::Credentials,
     directory::Directory,
     fence::Fence,
     metrics::{ReconcileMetrics, Stage},
@@ -103,6 +104,8 @@ pub struct ReconcileParts {
     pub enrich: Wake,
     /// Tells its subscriptions from those of other nodes.
     pub fence: Fence,
+    /// Records what calls show of credentials.
+    pub credentials: Credentials,
 }
 
 type Running = std::pin::Pin<Box<dyn Future<Output = Place> + Send>>;

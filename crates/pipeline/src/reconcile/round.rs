@@ -29,7 +29,7 @@ use super::{
     wanted::Wanted,
     window,
 };
-use crate::{credentials, manage::connection::access};
+use crate::manage::connection::access;
 
 /// The largest page that is read, in bytes. Of full mail messages with large bodies few fit.
 const PAGE_CAP: usize = 32 << 20;
@@ -422,14 +422,7 @@ impl<'a> Round<'a> {
     }
 
     async fn note(&self, error: Option<&CallError>) {
-        credentials::note(
-            &*self.parts.store,
-            &self.parts.directory,
-            &*self.parts.clock,
-            &self.connection,
-            error,
-        )
-        .await;
+        self.parts.credentials.note(&self.connection, error).await;
     }
 }
 

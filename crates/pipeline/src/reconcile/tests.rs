@@ -57,6 +57,7 @@ async fn stage(resource: &str, changes: &str) -> Stage {
         wake: Wake::new(),
         enrich: Wake::new(),
         fence: Fence::new(world.store.holdings(), world.metrics.nodes.clone()),
+        credentials: world.credentials(),
     });
     let path = SubscriptionPath::parse(resource).unwrap();
     let now = world.clock.now();
@@ -78,6 +79,10 @@ async fn stage(resource: &str, changes: &str) -> Stage {
         created_at: now,
         renewed_at: None,
         lifecycle: None,
+        patched_at: None,
+        notification_url: None,
+        lifecycle_url: None,
+        former: None,
     };
     let id = subscription.id;
     let update = SubscriptionUpdate {
@@ -89,6 +94,10 @@ async fn stage(resource: &str, changes: &str) -> Stage {
         failures: 0,
         last_error: None,
         renewed_at: None,
+        patched_at: None,
+        notification_url: None,
+        lifecycle_url: None,
+        former: None,
         attended: None,
         reconcile: Some(AskReconcile {
             reason: ReconcileReason::Created,

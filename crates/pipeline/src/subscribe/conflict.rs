@@ -58,17 +58,25 @@ pub(super) async fn resolve(
     }
     if found.notification_url.as_deref() == Some(case.notification_url.as_str()) {
         // Ours once, and forgotten: nobody else has this URL.
-        let deleted = graph.delete_subscription(&case.access, &id).await;
-        return match case.noted(deleted).await {
-            Ok(()) | Err(CallError::NotFound) => Ok(Resolved::OutOfTheWay),
-            Err(error) => Err(error),
-        };
+        return remove(case, &id).await;
+    }
+    let elsewhere = shown(found.notification_url.as_deref());
+    if case.parts.config.take_over {
+        tracing::warn!(subscription.id = %case.row.id, graph.id = id, elsewhere, "a subscription of another installation is taken over");
+        return remove(case, &id).await;
     }
     Ok(Resolved::NotOurs(format!(
-        "subscription {id} of the same app sends the same to {}: another installation uses this app registration. \
-         Remove it there, or register an app for each",
-        shown(found.notification_url.as_deref())
+        "subscription {id} of the same app sends the same to {elsewhere}: another installation uses this app \
+         registration. Remove it there, register an app for each, or start this one with `--take-over` to have it here",
     )))
+}
+
+async fn remove(case: &Case<'_>, id: &str) -> Result<Resolved, CallError> {
+    let deleted = case.parts.graph.delete_subscription(&case.access, id).await;
+    match case.noted(deleted).await {
+        Ok(()) | Err(CallError::NotFound) => Ok(Resolved::OutOfTheWay),
+        Err(error) => Err(error),
+    }
 }
 
 /// Removes at Graph what was made for a row that does not know of it.

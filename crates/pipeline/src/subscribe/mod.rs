@@ -8,25 +8,27 @@
 //!
 //! | module | holds |
 //! | --- | --- |
+//! | `due` | the loop: which of the due rows have their turn |
+//! | `pace` | how fast a tenant's Graph is asked |
 //! | `act` | one row: asks Graph for what the row wants |
+//! | `told` | the events of what becomes of a row |
+//! | `lifetime` | for how long Graph is asked to let one live |
 //! | `elsewhere` | waits for another node to act on a row of its |
 //! | `conflict` | Graph has such a subscription already: whose it is |
 //! | `schedule` | when a row is looked at next |
 //! | `advice` | what to tell people who can mend a refusal |
 
 use std::{
-    collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use futures_util::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 use prometheus_client::metrics::gauge::Gauge;
 use tidings_domain::{
-    Clock, Entropy, Ids, Secret,
-    clock::within,
+    Clock, Entropy, Ids, Secret, Timestamp,
     config::SubscribeConfig,
     ids::{ConnectionId, EnvironmentId, SubscriptionId},
+    integration::Integration,
     resource::ChangeTypes,
     shard::Shard,
     subscription::{Subscription, SubscriptionState},
@@ -35,17 +37,15 @@ use tidings_graph::{
     client::GraphClient,
     resource::{SubscriptionPath, table::Rich},
 };
-use tidings_storage::{
-    Lease, Store, StoreError,
-    record::{DueSubscription, SubscriptionUpdate},
-};
-use tokio_util::sync::CancellationToken;
+use tidings_storage::{Lease, Store, StoreError, record::SubscriptionUpdate};
 use url::Url;
 
 use crate::{
+    credentials::Credentials,
+    deliver::Hint,
     directory::{Change, Directory},
     fence::Fence,
-    manage::ManageError,
+    manage::{ManageError, integration::notification_url},
     metrics::{Stage, SubscribeMetrics},
     wake::Wake,
 };
@@ -53,18 +53,17 @@ use crate::{
 mod act;
 mod advice;
 mod conflict;
+mod due;
 mod elsewhere;
+mod lifetime;
+mod pace;
 mod schedule;
+mod told;
 
 #[cfg(test)]
 mod tests;
 
-/// The pause after the store could not be read, and the shortest between two looks at it.
-const PAUSE: Duration = Duration::from_secs(1);
-/// A loop that was not woken looks by itself this often: the time of day may have jumped.
-const LOOK_ANYWAY: Duration = Duration::from_mins(1);
-/// How long a stop waits for calls under way. What they do is found out at the next start.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+pub(crate) use schedule::APART;
 
 /// Keeps Graph's subscriptions as they are wanted. Clones are the same stage.
 #[derive(Clone, Debug)]
@@ -72,6 +71,30 @@ pub struct Subscribe {
     parts: Arc<SubscribeParts>,
     /// Who works on which row: the loop and people may want the same one.
     locks: Arc<Mutex<HashMap<SubscriptionId, Arc<tokio::sync::Mutex<()>>>>>,
+    memory: Arc<Memory>,
+}
+
+/// What the stage has learned since its start. Nothing of it is needed to go on.
+#[derive(Debug, Default)]
+struct Memory {
+    pace: Mutex<pace::Pace>,
+    lifetimes: lifetime::Lifetimes,
+    /// Subscriptions are made anew for another public URL one after the other.
+    replacing: tokio::sync::Mutex<()>,
+    replacements: Mutex<schedule::Replacements>,
+}
+
+impl Memory {
+    fn pace(&self) -> MutexGuard<'_, pace::Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When the next of those can be made anew whose public URL has changed.
+    fn replacement(&self, now: Timestamp) -> Timestamp {
+        let replacements = self.replacements.lock();
+        let mut replacements = replacements.unwrap_or_else(PoisonError::into_inner);
+        replacements.next(now)
+    }
 }
 
 /// What [`Subscribe`] works with.
@@ -99,6 +122,12 @@ pub struct SubscribeParts {
     pub wake: Wake,
     /// Tells its rows from those of other nodes.
     pub fence: Fence,
+    /// Records what calls show of credentials.
+    pub credentials: Credentials,
+    /// Is told which webhooks have new deliveries.
+    pub deliver: Hint,
+    /// Is given when something is to be reconciled.
+    pub reconcile: Wake,
 }
 
 /// A subscription that somebody wants.
@@ -121,6 +150,7 @@ impl Subscribe {
         Self {
             parts: Arc::new(SubscribeParts { graph, ..parts }),
             locks: Arc::default(),
+            memory: Arc::default(),
         }
     }
 
@@ -161,6 +191,10 @@ impl Subscribe {
             created_at: now,
             renewed_at: None,
             lifecycle: None,
+            patched_at: None,
+            notification_url: None,
+            lifecycle_url: None,
+            former: None,
         };
         // Notifications may come before Graph's answer to the call that follows.
         let create = parts.store.create_subscription(subscription.clone(), shard);
@@ -212,91 +246,6 @@ impl Subscribe {
         }
     }
 
-    /// Looks after all subscriptions until `stop`.
-    pub async fn run(&self, stop: &CancellationToken) {
-        let mut running = FuturesUnordered::new();
-        let mut busy = HashSet::new();
-        loop {
-            let wait = match self.begin(&mut running, &mut busy).await {
-                Ok(wait) => wait,
-                Err(error) => {
-                    tracing::warn!(%error, "due subscriptions cannot be read: it is tried again");
-                    PAUSE
-                }
-            };
-            tokio::select! {
-                () = stop.cancelled() => break,
-                Some(id) = running.next(), if !running.is_empty() => {
-                    busy.remove(&id);
-                }
-                () = self.parts.wake.wait() => {}
-                () = self.parts.clock.sleep(wait) => {}
-            }
-            while let Some(Some(id)) = running.next().now_or_never() {
-                busy.remove(&id);
-            }
-        }
-        let rest = async { while running.next().await.is_some() {} };
-        let _ = within(&*self.parts.clock, LAST_WORDS, rest).await;
-    }
-
-    /// Begins with as many due rows as may be under way, and says how long to wait for the next.
-    async fn begin(
-        &self,
-        running: &mut FuturesUnordered<Looking>,
-        busy: &mut HashSet<SubscriptionId>,
-    ) -> Result<Duration, StoreError> {
-        let parts = &self.parts;
-        let room = parts.config.concurrency.max(1).saturating_sub(busy.len());
-        if room == 0 {
-            return Ok(LOOK_ANYWAY);
-        }
-        let now = parts.clock.now();
-        // Those under way are still due in the store.
-        let limit = u32::try_from(busy.len() + room).unwrap_or(u32::MAX);
-        let due = parts.store.due_subscriptions(now, limit).await?;
-        for DueSubscription {
-            subscription,
-            lease,
-        } in due
-        {
-            if busy.len() < parts.config.concurrency.max(1) && busy.insert(subscription.id) {
-                running.push(self.look_after(subscription.id, lease));
-            }
-        }
-        let next = parts.store.next_due_subscription().await?;
-        let wait = next.map_or(LOOK_ANYWAY, |due_at| now.until(due_at));
-        Ok(wait.clamp(PAUSE, LOOK_ANYWAY))
-    }
-
-    fn look_after(&self, id: SubscriptionId, lease: Lease) -> Looking {
-        let this = self.clone();
-        Box::pin(async move {
-            let acted = std::panic::AssertUnwindSafe(this.act_if_due(id, lease)).catch_unwind();
-            let problem = match acted.await {
-                Ok(Ok(())) => return id,
-                Ok(Err(StoreError::Fenced { .. })) => {
-                    // Should the store still show it as ours, it is not asked for again at once.
-                    this.parts.clock.sleep(PAUSE).await;
-                    return id;
-                }
-                Ok(Err(error)) => error.to_string(),
-                Err(_) => "an error in the program".to_owned(),
-            };
-            tracing::error!(subscription.id = %id, problem, "a subscription could not be looked after");
-            // The row is as due as before: without a pause it would be tried again at once.
-            this.parts.clock.sleep(PAUSE * 10).await;
-            id
-        })
-    }
-
-    /// Does for a row what it wants now, if it is due; `Fenced` if it is another node's.
-    async fn act_if_due(&self, id: SubscriptionId, lease: Lease) -> Result<(), StoreError> {
-        let due = |row: &Subscription| row.due_at <= self.parts.clock.now();
-        let acted = self.act_when(id, Some(lease), due).await;
-        acted.map(|_| ())
-    }
-
     /// Does for a row what it wants now, due or not, and gives it as it then is; `None` if it is gone.
     async fn act(&self, id: SubscriptionId) -> Result<Option<Subscription>, StoreError> {
         self.act_when(id, None, |_| true).await
@@ -321,10 +270,10 @@ impl Subscribe {
             return Err(StoreError::Fenced { shard });
         }
         let _counted = InFlight::begin(&self.parts.metrics.in_flight);
-        let done = act::act(&self.parts, &row).await;
+        let done = act::act(self, &row).await;
         let write = async {
             match done {
-                act::Done::Changed(update) => self.record(update, lease).await,
+                act::Done::Changed(update) => self.record(*update, lease).await,
                 act::Done::Removed => self.parts.store.delete_subscription(id).await.map(|_| ()),
             }
         };
@@ -350,7 +299,12 @@ impl Subscribe {
         } else {
             update
         };
+        let deliveries = update.events.iter().flat_map(|new| &new.deliveries);
+        let webhooks: Vec<_> = deliveries.map(|delivery| delivery.webhook).collect();
+        let _reconciled = update.reconcile.map(|_| self.parts.reconcile.at_the_end());
         let recorded = store.update_subscription(update, lease).await;
+        // A hint for nothing does no harm, and what is in doubt may be on disk.
+        self.parts.deliver.webhooks(webhooks);
         if let (Err(StoreError::Fenced { .. }), Some(lease)) = (&recorded, lease) {
             self.parts.fence.refuse(lease, Stage::Subscribe);
         }
@@ -360,6 +314,11 @@ impl Subscribe {
     async fn refresh(&self, id: SubscriptionId) {
         // It is on disk; the directory repeats a refresh that fails.
         let _ = self.parts.directory.refresh(Change::Subscription(id)).await;
+    }
+
+    /// Where Graph is to send the notifications of `integration`.
+    fn notification_url(&self, integration: &Integration) -> Url {
+        notification_url(&self.parts.public_url, integration)
     }
 
     fn lock(&self, id: SubscriptionId) -> Arc<tokio::sync::Mutex<()>> {
@@ -385,9 +344,7 @@ impl Drop for InFlight<'_> {
     }
 }
 
-type Looking = std::pin::Pin<Box<dyn Future<Output = SubscriptionId> + Send>>;
-
-/// The row as it is, to be changed in part.
+/// The row as it is, to be changed in part. What was noted of it counts as seen to.
 fn unchanged(row: &Subscription) -> SubscriptionUpdate {
     SubscriptionUpdate {
         id: row.id,
@@ -398,6 +355,10 @@ fn unchanged(row: &Subscription) -> SubscriptionUpdate {
         failures: row.failures,
         last_error: row.last_error.clone(),
         renewed_at: row.renewed_at,
+        patched_at: row.patched_at,
+        notification_url: row.notification_url.clone(),
+        lifecycle_url: row.lifecycle_url.clone(),
+        former: row.former.clone(),
         attended: row.lifecycle.map(|lifecycle| lifecycle.count),
         reconcile: None,
         events: Vec::new(),

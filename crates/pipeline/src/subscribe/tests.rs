@@ -7,11 +7,16 @@ use std::{
 
 use tidings_domain::{Clock as _, connection::ConnectionState, subscription::SubscriptionState};
 use tidings_storage::record::SubscriptionUpdate;
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::testing::{Graph, Reply, Seen, World, reply};
 
+mod lifecycle;
+mod moving;
 mod nodes;
+mod pacing;
+mod told;
 
 const RESOURCE: &str = "users/u/events";
 
@@ -41,19 +46,7 @@ impl Stage {
         let at = Arc::clone(&kept);
         let graph = Graph::start(move |seen| ready(answer(&at, &seen))).await;
         let world = World::new(&graph.url).await;
-        let subscribe = Subscribe::new(SubscribeParts {
-            store: Arc::clone(&world.store),
-            directory: Arc::clone(&world.directory),
-            graph: world.graph.clone(),
-            clock: Arc::new(world.clock.clone()),
-            entropy: Arc::clone(&world.entropy),
-            ids: Arc::clone(&world.ids),
-            metrics: world.metrics.subscribe.clone(),
-            config: world.config.subscribe.clone(),
-            public_url: "https://tidings.example/base".parse().unwrap(),
-            wake: Wake::new(),
-            fence: Fence::new(world.store.holdings(), world.metrics.nodes.clone()),
-        });
+        let subscribe = subscribe(&world, "https://tidings.example/base", false);
         Self {
             world,
             graph,
@@ -108,6 +101,32 @@ impl Stage {
         }
     }
 
+    /// Lets time pass while `test` runs, no more than `step` at once, and leaves time for what it leads to.
+    async fn patiently<T>(&self, step: Duration, test: impl Future<Output = T>) -> T {
+        let clock = &self.world.clock;
+        let passing = async {
+            loop {
+                for _ in 0..3_000 {
+                    tokio::task::yield_now().await;
+                }
+                if let Some(wait) = clock.next_wake() {
+                    clock.advance(wait.min(step));
+                }
+            }
+        };
+        tokio::select! {
+            () = passing => unreachable!(),
+            done = test => done,
+        }
+    }
+
+    /// Waits until the row looks as wanted, while somebody else lets time pass.
+    async fn sees(&self, id: SubscriptionId, wanted: impl Fn(&Subscription) -> bool) {
+        while !wanted(&self.row(id).await) {
+            tokio::task::yield_now().await;
+        }
+    }
+
     fn methods(&self) -> Vec<String> {
         self.graph
             .calls()
@@ -135,6 +154,28 @@ impl Stage {
             self.world.environment
         )
     }
+}
+
+fn subscribe(world: &World, public_url: &str, take_over: bool) -> Subscribe {
+    Subscribe::new(SubscribeParts {
+        store: Arc::clone(&world.store),
+        directory: Arc::clone(&world.directory),
+        graph: world.graph.clone(),
+        clock: Arc::new(world.clock.clone()),
+        entropy: Arc::clone(&world.entropy),
+        ids: Arc::clone(&world.ids),
+        metrics: world.metrics.subscribe.clone(),
+        config: SubscribeConfig {
+            take_over,
+            ..world.config.subscribe.clone()
+        },
+        public_url: public_url.parse().unwrap(),
+        wake: Wake::new(),
+        fence: Fence::new(world.store.holdings(), world.metrics.nodes.clone()),
+        credentials: world.credentials(),
+        deliver: Hint::new(),
+        reconcile: Wake::new(),
+    })
 }
 
 const OTHER_ID: &str = "3e1f7a52-90aa-4c0b-8c55-7d3d1c6a4f10";
@@ -191,7 +232,9 @@ fn serve(kept: &mut Kept, seen: &Seen) -> Reply {
             None => reply(404, ""),
             Some(one) => {
                 let patch: serde_json::Value = serde_json::from_str(&seen.body).unwrap();
-                one["expirationDateTime"] = patch["expirationDateTime"].clone();
+                for (member, value) in patch.as_object().unwrap() {
+                    one[member] = value.clone();
+                }
                 reply(200, one.to_string())
             }
         },

@@ -26,9 +26,10 @@ pub(crate) mod verbs {
         Holdings, Lease, Signal, Store, StoreError,
         record::{
             AskReconcile, AttemptResult, DeliveryFilter, DueDelivery, DueReconcile,
-            DueSubscription, EventFilter, KeyedHash, KnownItem, NewApiKey, NewNotification,
-            NotificationFilter, Outcome, QueuedNotification, ReconcilePage, ReconcileUpdate, Seq,
-            StoreHealth, SubscriptionFilter, SubscriptionUpdate, WebhookChange,
+            DueSubscription, EventFilter, KeyedHash, KnownItem, NewApiKey, NewEvent,
+            NewNotification, NotificationFilter, Outcome, QueuedNotification, ReconcilePage,
+            ReconcileUpdate, Seq, StoreHealth, SubscriptionFilter, SubscriptionUpdate,
+            WebhookChange,
         },
     };
 
@@ -52,12 +53,15 @@ macro_rules! store_over {
             create_connection(connection: Connection) -> Done<()>;
             connection(id: ConnectionId) -> Done<Option<Connection>>;
             connections(environment: Option<EnvironmentId>, page: Page) -> Done<Listing<Connection>>;
-            set_connection_state(id: ConnectionId, state: ConnectionState) -> Done<()>;
+            set_connection_state(id: ConnectionId, state: ConnectionState, events: Vec<NewEvent>) -> Done<()>;
             delete_connection(id: ConnectionId) -> Done<bool>;
             subscription(id: SubscriptionId) -> Done<Option<Subscription>>;
             subscriptions(environment: Option<EnvironmentId>, connection: Option<ConnectionId>, page: Page)
                 -> Done<Listing<Subscription>>;
             delete_subscription(id: SubscriptionId) -> Done<bool>;
+            hasten_subscriptions_sent_elsewhere(
+                integration: IntegrationId, notification_url: &str, due_at: Timestamp, limit: u32
+            ) -> Done<u64>;
             create_webhook(webhook: Webhook) -> Done<()>;
             webhooks(environment: Option<EnvironmentId>, page: Page) -> Done<Listing<Webhook>>;
             delete_webhook(id: WebhookId) -> Done<bool>;

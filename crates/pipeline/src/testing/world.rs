@@ -24,7 +24,7 @@ use tidings_storage::{
 };
 use url::Url;
 
-use crate::{directory::Directory, metrics::Metrics};
+use crate::{credentials::Credentials, deliver::Hint, directory::Directory, metrics::Metrics};
 
 /// The tenant of the first connection.
 pub(crate) const TENANT: &str = "1f6a9f0e-77aa-4a57-9a2d-64f1b2d7c3a1";
@@ -118,6 +118,17 @@ impl World {
             other: connections[1],
             _folder: folder,
         }
+    }
+
+    /// Records what calls show of credentials.
+    pub(crate) fn credentials(&self) -> Credentials {
+        Credentials::new(
+            Arc::clone(&self.store),
+            Arc::clone(&self.directory),
+            Arc::new(self.clock.clone()),
+            Arc::clone(&self.ids),
+            Hint::new(),
+        )
     }
 
     /// The events so far, oldest first.

@@ -104,6 +104,11 @@ CREATE TABLE subscriptions (
     lifecycle_reauthorize boolean NOT NULL,
     lifecycle_removed     boolean NOT NULL,
     lifecycle_count       bigint NOT NULL,
+    patched_at       bigint,
+    notification_url text, -- as Graph was told, where that is known
+    lifecycle_url    text,
+    former_graph_id  text, -- the one at Graph before this one
+    former_since     bigint,
     shard          smallint NOT NULL,
     UNIQUE (connection_id, resource, change_types)
 );

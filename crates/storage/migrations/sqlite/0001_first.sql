@@ -65,6 +65,11 @@ CREATE TABLE subscriptions (
     lifecycle_reauthorize INTEGER NOT NULL,
     lifecycle_removed     INTEGER NOT NULL,
     lifecycle_count       INTEGER NOT NULL,
+    patched_at       INTEGER,
+    notification_url TEXT, -- as Graph was told, where that is known
+    lifecycle_url    TEXT,
+    former_graph_id  TEXT, -- the one at Graph before this one
+    former_since     INTEGER,
     UNIQUE (connection_id, resource, change_types)
 ) STRICT;
 CREATE INDEX subscriptions_due ON subscriptions (due_at);

@@ -4,6 +4,7 @@ use tidings_domain::{
     connection::ConnectionState,
     ids::EnvironmentId,
     key::{ApiKey, Scope},
+    notification::Verdict,
     shard::Shard,
 };
 
@@ -179,7 +180,7 @@ pub(crate) async fn the_state_of_a_connection_reads_back(world: World) {
     for state in [broken, ConnectionState::Active] {
         world
             .store
-            .set_connection_state(tenant.connection, state.clone())
+            .set_connection_state(tenant.connection, state.clone(), Vec::new())
             .await
             .unwrap();
         let found = world
@@ -192,7 +193,7 @@ pub(crate) async fn the_state_of_a_connection_reads_back(world: World) {
     }
     let missing = world
         .store
-        .set_connection_state(world.ids.next(), ConnectionState::Active)
+        .set_connection_state(world.ids.next(), ConnectionState::Active, Vec::new())
         .await;
     assert!(
         matches!(missing, Err(StoreError::Missing { .. })),
@@ -277,4 +278,39 @@ fn new_key(world: &World, environment: Option<EnvironmentId>, hash: u8) -> NewAp
         },
         hash: [hash; 32],
     }
+}
+
+pub(crate) async fn a_change_of_a_connections_state_is_told_once(world: World) {
+    let tenant = world.tenant("dev").await;
+    world
+        .record(world.arriving(&tenant, Verdict::Accepted, None))
+        .await;
+    let queued = world.queue().await.remove(0);
+    let event = || {
+        let mut told = world.event(&tenant, &queued, &[tenant.webhook]);
+        told.event.notification = None;
+        told
+    };
+    let broken = |reason: &str| ConnectionState::Broken {
+        reason: reason.to_owned(),
+        since: world.now(),
+    };
+    let (first, second, back, idle) = (event(), event(), event(), event());
+    for (state, told) in [
+        (broken("expired"), &first),
+        // Who finds out the same at the same time.
+        (broken("gone"), &second),
+        (ConnectionState::Active, &back),
+        (ConnectionState::Active, &idle),
+    ] {
+        let set = world
+            .store
+            .set_connection_state(tenant.connection, state, vec![told.clone()]);
+        set.await.unwrap();
+    }
+    for (told, is_there) in [(first, true), (second, false), (back, true), (idle, false)] {
+        let found = world.store.event(told.event.id).await.unwrap();
+        assert_eq!(found, is_there.then_some(told.event));
+    }
+    assert_eq!(world.due(tenant.webhook).await.len(), 2);
 }

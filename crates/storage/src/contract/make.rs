@@ -56,6 +56,10 @@ pub(crate) fn unchanged(subscription: &Subscription) -> SubscriptionUpdate {
         failures: subscription.failures,
         last_error: subscription.last_error.clone(),
         renewed_at: subscription.renewed_at,
+        patched_at: subscription.patched_at,
+        notification_url: subscription.notification_url.clone(),
+        lifecycle_url: subscription.lifecycle_url.clone(),
+        former: subscription.former.clone(),
         attended: None,
         reconcile: None,
         events: Vec::new(),
@@ -119,6 +123,10 @@ impl World {
             created_at: self.now(),
             renewed_at: None,
             lifecycle: None,
+            patched_at: None,
+            notification_url: None,
+            lifecycle_url: None,
+            former: None,
         }
     }
 

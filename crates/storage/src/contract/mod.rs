@@ -113,6 +113,7 @@ macro_rules! contract_tests {
                     an_integration_needs_its_environment_and_stays_while_it_is_used,
                     a_tenant_has_one_connection_per_integration,
                     the_state_of_a_connection_reads_back,
+                    a_change_of_a_connections_state_is_told_once,
                     a_connection_stays_while_a_subscription_needs_it,
                     a_key_is_found_by_its_hash_until_it_is_removed;
                 subscriptions:
@@ -124,7 +125,8 @@ macro_rules! contract_tests {
                     lifecycle_notifications_are_noted_until_somebody_sees_to_them,
                     what_came_meanwhile_is_still_to_be_seen_to,
                     an_update_leaves_what_it_has_not_seen_to,
-                    an_update_tells_its_events;
+                    an_update_tells_its_events,
+                    what_is_sent_elsewhere_becomes_due;
                 reconcile:
                     a_subscription_is_reconciled_from_the_first_time_on,
                     a_wish_brings_a_round_forward_and_never_puts_it_off,

@@ -5,7 +5,7 @@ use tidings_domain::{
     ids::SubscriptionId,
     notification::{LifecycleEvent, Verdict},
     shard::Shard,
-    subscription::{Lifecycle, Subscription, SubscriptionState},
+    subscription::{Former, Lifecycle, Subscription, SubscriptionState},
 };
 
 use super::{
@@ -116,6 +116,13 @@ pub(crate) async fn an_update_sets_what_the_loop_has_done(world: World) {
     subscription.failures = 2;
     subscription.last_error = Some("Graph was busy".to_owned());
     subscription.renewed_at = Some(world.now());
+    subscription.patched_at = Some(world.in_seconds(1));
+    subscription.notification_url = Some("https://a.example/hook".to_owned());
+    subscription.lifecycle_url = Some("https://a.example/hook/lifecycle".to_owned());
+    subscription.former = Some(Former {
+        graph_id: "8ra8h".to_owned(),
+        since: world.in_seconds(2),
+    });
     let update = unchanged(&subscription);
     world
         .store
@@ -351,4 +358,53 @@ pub(crate) async fn an_update_tells_its_events(world: World) {
     assert_eq!(due.len(), 1);
     assert_eq!(due[0].id, told.deliveries[0].id);
     assert_eq!(world.store.health().await.pending_deliveries, 1);
+}
+
+pub(crate) async fn what_is_sent_elsewhere_becomes_due(world: World) {
+    let tenant = world.tenant("dev").await;
+    let (here, there) = ("https://here.example/", "https://there.example/");
+    let connection = world.store.connection(tenant.connection).await.unwrap();
+    let connection = connection.unwrap();
+    let mut rows = Vec::new();
+    for (user, url) in [
+        ("a", Some(here)),
+        ("b", Some(there)),
+        ("c", Some(there)),
+        ("d", Some(there)),
+        ("e", None),
+    ] {
+        let resource = format!("users/{user}/events");
+        let mut subscription = world.subscription(&connection, &resource);
+        subscription.due_at = world.in_seconds(60);
+        let create = world
+            .store
+            .create_subscription(subscription.clone(), Shard::FIRST);
+        create.await.unwrap();
+        let update = SubscriptionUpdate {
+            notification_url: url.map(str::to_owned),
+            ..unchanged(&subscription)
+        };
+        let updated = world.store.update_subscription(update, None).await;
+        updated.unwrap();
+        rows.push(subscription.id);
+    }
+    let integration = tenant.integration;
+    let hasten = |integration, limit| {
+        let now = world.now();
+        world
+            .store
+            .hasten_subscriptions_sent_elsewhere(integration, here, now, limit)
+    };
+    assert_eq!(hasten(world.ids.next(), 10).await.unwrap(), 0);
+    assert_eq!(hasten(integration, 2).await.unwrap(), 2);
+    assert_eq!(hasten(integration, 2).await.unwrap(), 1);
+    assert_eq!(hasten(integration, 2).await.unwrap(), 0);
+    let due = world
+        .store
+        .due_subscriptions(world.now(), 10)
+        .await
+        .unwrap();
+    let mut due: Vec<_> = due.into_iter().map(|due| due.subscription.id).collect();
+    due.sort();
+    assert_eq!(due, rows[1..4]);
 }

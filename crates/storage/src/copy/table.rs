@@ -126,6 +126,11 @@ pub(crate) const TABLES: &[Table] = &[
             ("lifecycle_reauthorize", Flag),
             ("lifecycle_removed", Flag),
             ("lifecycle_count", Number),
+            ("patched_at", Number),
+            ("notification_url", Text),
+            ("lifecycle_url", Text),
+            ("former_graph_id", Text),
+            ("former_since", Number),
         ],
         shard: Some(ShardOf::Mailbox(
             "integration_id, (SELECT tenant_id FROM connections c WHERE c.id = connection_id), resource",

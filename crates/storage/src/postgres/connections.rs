@@ -10,11 +10,15 @@ use tidings_domain::{
 use super::{
     Shared,
     changes::{Noted, noting},
+    events::{Made, bind_made, making},
     lists::{List, Scan},
     row::{Columns, text},
     trouble::{self, Undone},
 };
-use crate::{Changed, StoreError};
+use crate::{
+    Changed, StoreError,
+    record::{NewEvent, Seq},
+};
 
 macro_rules! select {
     ($rest:literal) => {
@@ -91,31 +95,48 @@ pub(super) async fn list(
     list.page(sql, page, after, read).await
 }
 
+/// `$4`, `$20` what the row becomes; `$5` … the events, told if it was not known.
+const SET_STATE: &str = noting!(
+    "",
+    "UPDATE connections SET broken_reason = $4, broken_since = $20
+     WHERE id = $2 AND (broken_reason IS NULL) <> ($4::text IS NULL) RETURNING seq",
+    concat!(", ", making!("CROSS JOIN done"))
+);
+
 pub(super) async fn set_state(
     shared: &Shared,
     sql: &mut PgConnection,
     id: ConnectionId,
     state: &ConnectionState,
+    events: &[NewEvent],
 ) -> Result<(), Undone> {
     let noted = Noted::of(Changed::Connection(id));
     let (reason, since) = columns_of(state);
-    let changed = sqlx::query(noting!(
-        "UPDATE connections SET broken_reason = $4, broken_since = $5 WHERE id = $2 RETURNING seq"
-    ))
-    .bind(noted.kind)
-    .bind(noted.id)
-    .bind(&shared.node)
-    .bind(reason.map(text))
-    .bind(since)
-    .fetch_optional(sql)
-    .await?;
-    if changed.is_none() {
-        return Err(Undone::Refused(StoreError::Missing {
-            what: format!("connection {id}"),
-        }));
+    let mut made = Made::default();
+    for new in events {
+        made.push(Seq::default(), new);
     }
-    shared.hints.look();
-    Ok(())
+    let query = sqlx::query(SET_STATE)
+        .bind(noted.kind)
+        .bind(noted.id)
+        .bind(&shared.node)
+        .bind(reason.map(text));
+    let changed = bind_made!(query, made)
+        .bind(since)
+        .fetch_optional(&mut *sql)
+        .await?;
+    if changed.is_some() {
+        shared.hints.look();
+        let to = events.iter().flat_map(|new| &new.deliveries);
+        shared.hints.due(to.map(|delivery| delivery.webhook));
+        return Ok(());
+    }
+    match one(sql, id).await? {
+        Some(_) => Ok(()),
+        None => Err(Undone::Refused(StoreError::Missing {
+            what: format!("connection {id}"),
+        })),
+    }
 }
 
 pub(super) async fn delete(

@@ -33,9 +33,9 @@ use crate::{
     Holdings, Lease, Signal, Store, StoreError,
     record::{
         AskReconcile, AttemptResult, DeliveryFilter, DueDelivery, DueReconcile, DueSubscription,
-        EventFilter, KeyedHash, KnownItem, NewApiKey, NewNotification, NotificationFilter, Outcome,
-        QueuedNotification, ReconcilePage, ReconcileUpdate, Seq, StoreHealth, SubscriptionFilter,
-        SubscriptionUpdate, WebhookChange,
+        EventFilter, KeyedHash, KnownItem, NewApiKey, NewEvent, NewNotification,
+        NotificationFilter, Outcome, QueuedNotification, ReconcilePage, ReconcileUpdate, Seq,
+        StoreHealth, SubscriptionFilter, SubscriptionUpdate, WebhookChange,
     },
     rejected,
     store::ASKED_AT_ONCE,
@@ -138,8 +138,9 @@ impl Store for PostgresStore {
         &self,
         id: ConnectionId,
         state: ConnectionState,
+        events: Vec<NewEvent>,
     ) -> Result<(), StoreError> {
-        on!(self, write sql => connections::set_state(&self.shared, sql, id, &state))
+        on!(self, write sql => connections::set_state(&self.shared, sql, id, &state, &events))
     }
 
     async fn delete_connection(&self, id: ConnectionId) -> Result<bool, StoreError> {
@@ -186,6 +187,16 @@ impl Store for PostgresStore {
         lease: Option<Lease>,
     ) -> Result<(), StoreError> {
         on!(self, complete sql => subscriptions::update(&self.shared, sql, &update, lease))
+    }
+
+    async fn hasten_subscriptions_sent_elsewhere(
+        &self,
+        integration: IntegrationId,
+        notification_url: &str,
+        due_at: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        on!(self, write sql => subscriptions::hasten_sent_elsewhere(sql, integration, notification_url, due_at, limit))
     }
 
     async fn delete_subscription(&self, id: SubscriptionId) -> Result<bool, StoreError> {

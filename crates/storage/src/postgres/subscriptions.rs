@@ -1,13 +1,15 @@
 //! Subscriptions.
 
+use std::borrow::Cow;
+
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use tidings_domain::{
     Timestamp,
-    ids::{ConnectionId, EnvironmentId, SubscriptionId},
+    ids::{ConnectionId, EnvironmentId, IntegrationId, SubscriptionId},
     page::{Listing, Page},
     resource::ResourceKind,
     shard::Shard,
-    subscription::{Lifecycle, Subscription},
+    subscription::{Former, Lifecycle, Subscription},
 };
 
 use super::{
@@ -31,7 +33,8 @@ macro_rules! columns {
     () => {
         "seq, id, environment_id, integration_id, connection_id, resource, kind, change_types, state, client_state, \
          graph_id, expires_at, due_at, failures, last_error, created_at, renewed_at, lifecycle_missed, \
-         lifecycle_reauthorize, lifecycle_removed, lifecycle_count"
+         lifecycle_reauthorize, lifecycle_removed, lifecycle_count, patched_at, notification_url, lifecycle_url, \
+         former_graph_id, former_since"
     };
 }
 
@@ -55,8 +58,10 @@ pub(super) async fn create(
     let inserted = sqlx::query(noting!(
         "INSERT INTO subscriptions (id, environment_id, integration_id, connection_id, resource, kind, change_types,
              state, client_state, graph_id, expires_at, due_at, failures, last_error, created_at, renewed_at, shard,
-             lifecycle_missed, lifecycle_reauthorize, lifecycle_removed, lifecycle_count)
-         VALUES ($2, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
+             lifecycle_missed, lifecycle_reauthorize, lifecycle_removed, lifecycle_count, patched_at,
+             notification_url, lifecycle_url, former_graph_id, former_since)
+         VALUES ($2, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
+             $25, $26, $27, $28)
          RETURNING seq"
     ))
     .bind(noted.kind)
@@ -82,6 +87,11 @@ pub(super) async fn create(
     .bind(lifecycle.reauthorize)
     .bind(lifecycle.removed)
     .bind(number(lifecycle.count))
+    .bind(time(subscription.patched_at))
+    .bind(text_if_any(subscription.notification_url.as_deref()))
+    .bind(text_if_any(subscription.lifecycle_url.as_deref()))
+    .bind(former_id(subscription.former.as_ref()))
+    .bind(former_since(subscription.former.as_ref()))
     .execute(sql)
     .await;
     match inserted {
@@ -195,7 +205,7 @@ pub(super) async fn next_due(
 
 /// `$4`: nobody's lease is needed, since somebody asks for it himself; else `$20`, `$21` are the lease. `$5` … the events;
 /// `$22` … what the row becomes, `$29` up to which lifecycle notification it was seen to: any after that keep it due.
-/// `$30` … the wish that it be reconciled.
+/// `$30` … the wish that it be reconciled; `$34` … what else the row becomes.
 const UPDATE: &str = noting!(
     "leased AS MATERIALIZED (
          SELECT 1 FROM shards WHERE shard = $20 AND epoch = $21 AND node = $3 FOR KEY SHARE),",
@@ -206,7 +216,8 @@ const UPDATE: &str = noting!(
              THEN $25 ELSE least(due_at, $25) END,
          lifecycle_missed = lifecycle_missed AND lifecycle_count IS DISTINCT FROM $29,
          lifecycle_reauthorize = lifecycle_reauthorize AND lifecycle_count IS DISTINCT FROM $29,
-         lifecycle_removed = lifecycle_removed AND lifecycle_count IS DISTINCT FROM $29
+         lifecycle_removed = lifecycle_removed AND lifecycle_count IS DISTINCT FROM $29,
+         patched_at = $34, notification_url = $35, lifecycle_url = $36, former_graph_id = $37, former_since = $38
      WHERE id = $2 AND ($4 OR EXISTS (SELECT 1 FROM leased)) RETURNING seq, shard",
     concat!(
         ", ",
@@ -253,6 +264,11 @@ pub(super) async fn update(
         .bind(ask.map(|ask| ask.asked_at.as_millis()))
         .bind(ask.map(|ask| ask.due_at.as_millis()))
         .bind(ask.map(|ask| ask.deliver_existing))
+        .bind(time(update.patched_at))
+        .bind(text_if_any(update.notification_url.as_deref()))
+        .bind(text_if_any(update.lifecycle_url.as_deref()))
+        .bind(former_id(update.former.as_ref()))
+        .bind(former_since(update.former.as_ref()))
         .fetch_optional(&mut *sql)
         .await?;
     if let Some((_, shard)) = changed {
@@ -281,6 +297,29 @@ pub(super) fn missing(id: SubscriptionId) -> Undone {
     Undone::Refused(StoreError::Missing {
         what: format!("subscription {id}"),
     })
+}
+
+pub(super) async fn hasten_sent_elsewhere(
+    sql: &mut PgConnection,
+    integration: IntegrationId,
+    notification_url: &str,
+    due_at: Timestamp,
+    limit: u32,
+) -> Result<u64, Undone> {
+    // In the order of their places, as nodes that start at the same time may do it too.
+    let hastened = sqlx::query(
+        "UPDATE subscriptions SET due_at = $1
+         WHERE seq IN (SELECT seq FROM subscriptions
+                       WHERE integration_id = $2 AND notification_url <> $3 AND due_at > $1
+                       ORDER BY seq LIMIT $4 FOR UPDATE)",
+    )
+    .bind(due_at.as_millis())
+    .bind(integration.to_string())
+    .bind(notification_url)
+    .bind(i64::from(limit))
+    .execute(sql)
+    .await?;
+    Ok(hastened.rows_affected())
 }
 
 pub(super) async fn delete(
@@ -334,7 +373,27 @@ fn read(columns: &mut Columns<'_>, seal: &Seal) -> Result<Subscription, Undone> 
         created_at: columns.time()?,
         renewed_at: columns.time_if_any()?,
         lifecycle: lifecycle(columns)?,
+        patched_at: columns.time_if_any()?,
+        notification_url: columns.value()?,
+        lifecycle_url: columns.value()?,
+        former: former(columns)?,
     })
+}
+
+fn former(columns: &mut Columns<'_>) -> Result<Option<Former>, Undone> {
+    let graph_id: Option<String> = columns.value()?;
+    let since = columns.time_if_any()?;
+    Ok(graph_id
+        .zip(since)
+        .map(|(graph_id, since)| Former { graph_id, since }))
+}
+
+fn former_id(former: Option<&Former>) -> Option<Cow<'_, str>> {
+    former.map(|former| text(&former.graph_id))
+}
+
+fn former_since(former: Option<&Former>) -> Option<i64> {
+    former.map(|former| former.since.as_millis())
 }
 
 /// `None` unless there is something to see to: how many there were is kept all the same.

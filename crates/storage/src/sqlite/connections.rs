@@ -8,12 +8,13 @@ use tidings_domain::{
 };
 
 use super::{
+    enrich,
     lists::{List, Scan},
     row::{Columns, Time},
     trouble,
     writer::{Tx, Undone},
 };
-use crate::StoreError;
+use crate::{StoreError, record::NewEvent};
 
 macro_rules! select {
     ($rest:literal) => {
@@ -76,21 +77,28 @@ pub(super) fn list(
 }
 
 pub(super) fn set_state(
-    tx: &Tx<'_>,
+    tx: &mut Tx<'_>,
     id: ConnectionId,
     state: &ConnectionState,
+    events: &[NewEvent],
 ) -> Result<(), Undone> {
     let (reason, since) = columns_of(state);
     let changed = tx
         .sql
-        .prepare_cached("UPDATE connections SET broken_reason = ?, broken_since = ? WHERE id = ?")?
+        .prepare_cached(
+            "UPDATE connections SET broken_reason = ?1, broken_since = ?2
+             WHERE id = ?3 AND (broken_reason IS NULL) <> (?1 IS NULL)",
+        )?
         .execute((reason, since, id.to_bytes()))?;
-    if changed == 0 {
-        return Err(Undone::Refused(StoreError::Missing {
-            what: format!("connection {id}"),
-        }));
+    if changed > 0 {
+        return Ok(enrich::tell(tx, events)?);
     }
-    Ok(())
+    match one(tx.sql, id)? {
+        Some(_) => Ok(()),
+        None => Err(Undone::Refused(StoreError::Missing {
+            what: format!("connection {id}"),
+        })),
+    }
 }
 
 pub(super) fn delete(tx: &Tx<'_>, id: ConnectionId) -> Result<bool, Undone> {

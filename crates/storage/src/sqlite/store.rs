@@ -36,9 +36,9 @@ use crate::{
     Holdings, Lease, Signal, Store, StoreError,
     record::{
         AskReconcile, AttemptResult, DeliveryFilter, DueDelivery, DueReconcile, DueSubscription,
-        EventFilter, KeyedHash, KnownItem, NewApiKey, NewNotification, NotificationFilter, Outcome,
-        QueuedNotification, ReconcilePage, ReconcileUpdate, Seq, StoreHealth, SubscriptionFilter,
-        SubscriptionUpdate, WebhookChange,
+        EventFilter, KeyedHash, KnownItem, NewApiKey, NewEvent, NewNotification,
+        NotificationFilter, Outcome, QueuedNotification, ReconcilePage, ReconcileUpdate, Seq,
+        StoreHealth, SubscriptionFilter, SubscriptionUpdate, WebhookChange,
     },
     rejected,
     seal::Seal,
@@ -147,8 +147,9 @@ impl Store for SqliteStore {
         &self,
         id: ConnectionId,
         state: ConnectionState,
+        events: Vec<NewEvent>,
     ) -> Result<(), StoreError> {
-        self.change(move |tx| connections::set_state(tx, id, &state))
+        self.change(move |tx| connections::set_state(tx, id, &state, &events))
             .await
     }
 
@@ -203,6 +204,20 @@ impl Store for SqliteStore {
     ) -> Result<(), StoreError> {
         self.change(move |tx| subscriptions::update(tx, &update))
             .await
+    }
+
+    async fn hasten_subscriptions_sent_elsewhere(
+        &self,
+        integration: IntegrationId,
+        notification_url: &str,
+        due_at: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        let url = notification_url.to_owned();
+        self.change(move |tx| {
+            subscriptions::hasten_sent_elsewhere(tx, integration, &url, due_at, limit)
+        })
+        .await
     }
 
     async fn delete_subscription(&self, id: SubscriptionId) -> Result<bool, StoreError> {

@@ -3,11 +3,11 @@
 use rusqlite::{Connection, OptionalExtension as _, Result, params};
 use tidings_domain::{
     Timestamp,
-    ids::{Compact, ConnectionId, EnvironmentId, SubscriptionId},
+    ids::{Compact, ConnectionId, EnvironmentId, IntegrationId, SubscriptionId},
     notification::LifecycleEvent,
     page::{Listing, Page},
     resource::ResourceKind,
-    subscription::{Lifecycle, Subscription},
+    subscription::{Former, Lifecycle, Subscription},
 };
 
 use super::{
@@ -29,7 +29,8 @@ macro_rules! select {
         concat!(
             "SELECT seq, id, environment_id, integration_id, connection_id, resource, kind, change_types, state, \
              client_state, graph_id, expires_at, due_at, failures, last_error, created_at, renewed_at, \
-             lifecycle_missed, lifecycle_reauthorize, lifecycle_removed, lifecycle_count \
+             lifecycle_missed, lifecycle_reauthorize, lifecycle_removed, lifecycle_count, patched_at, \
+             notification_url, lifecycle_url, former_graph_id, former_since \
              FROM subscriptions",
             $rest
         )
@@ -44,8 +45,9 @@ pub(super) fn create(tx: &Tx<'_>, subscription: &Subscription) -> Result<(), Und
         .prepare_cached(
             "INSERT INTO subscriptions (id, environment_id, integration_id, connection_id, resource, kind,
                  change_types, state, client_state, graph_id, expires_at, due_at, failures, last_error, created_at,
-                 renewed_at, lifecycle_missed, lifecycle_reauthorize, lifecycle_removed, lifecycle_count)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 renewed_at, lifecycle_missed, lifecycle_reauthorize, lifecycle_removed, lifecycle_count, patched_at,
+                 notification_url, lifecycle_url, former_graph_id, former_since)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             subscription.id.to_bytes(),
@@ -69,6 +71,11 @@ pub(super) fn create(tx: &Tx<'_>, subscription: &Subscription) -> Result<(), Und
             lifecycle.reauthorize,
             lifecycle.removed,
             row::number(lifecycle.count),
+            subscription.patched_at.map(Time),
+            &subscription.notification_url,
+            &subscription.lifecycle_url,
+            former_id(subscription.former.as_ref()),
+            former_since(subscription.former.as_ref()),
         ]);
     match inserted {
         Err(error) if trouble::is_taken(&error) => Err(Undone::Refused(StoreError::Conflict {
@@ -154,10 +161,12 @@ pub(super) fn update(tx: &mut Tx<'_>, update: &SubscriptionUpdate) -> Result<(),
                      ?4, min(due_at, ?4)),
                  lifecycle_missed = lifecycle_missed AND lifecycle_count IS NOT ?9,
                  lifecycle_reauthorize = lifecycle_reauthorize AND lifecycle_count IS NOT ?9,
-                 lifecycle_removed = lifecycle_removed AND lifecycle_count IS NOT ?9
+                 lifecycle_removed = lifecycle_removed AND lifecycle_count IS NOT ?9,
+                 patched_at = ?10, notification_url = ?11, lifecycle_url = ?12, former_graph_id = ?13,
+                 former_since = ?14
              WHERE id = ?8",
         )?
-        .execute((
+        .execute(params![
             update.state.as_str(),
             &update.graph_id,
             update.expires_at.map(Time),
@@ -167,7 +176,12 @@ pub(super) fn update(tx: &mut Tx<'_>, update: &SubscriptionUpdate) -> Result<(),
             update.renewed_at.map(Time),
             update.id.to_bytes(),
             update.attended.map(row::number),
-        ))?;
+            update.patched_at.map(Time),
+            &update.notification_url,
+            &update.lifecycle_url,
+            former_id(update.former.as_ref()),
+            former_since(update.former.as_ref()),
+        ])?;
     if changed == 0 {
         return Err(missing(update.id));
     }
@@ -195,6 +209,29 @@ pub(super) fn note_lifecycle(tx: &Tx<'_>, note: &LifecycleNote) -> Result<()> {
             note.subscription.to_bytes(),
         ))?;
     Ok(())
+}
+
+pub(super) fn hasten_sent_elsewhere(
+    tx: &Tx<'_>,
+    integration: IntegrationId,
+    notification_url: &str,
+    due_at: Timestamp,
+    limit: u32,
+) -> Result<u64, Undone> {
+    let hastened = tx
+        .sql
+        .prepare_cached(
+            "UPDATE subscriptions SET due_at = ?1
+             WHERE seq IN (SELECT seq FROM subscriptions
+                           WHERE integration_id = ?2 AND notification_url <> ?3 AND due_at > ?1 LIMIT ?4)",
+        )?
+        .execute((
+            Time(due_at),
+            integration.to_bytes(),
+            notification_url,
+            limit,
+        ))?;
+    Ok(u64::try_from(hastened).unwrap_or(u64::MAX))
 }
 
 pub(super) fn missing(id: SubscriptionId) -> Undone {
@@ -241,7 +278,27 @@ fn read(columns: &mut Columns<'_>, seal: &Seal) -> Result<Subscription> {
         created_at: columns.time()?,
         renewed_at: columns.time_if_any()?,
         lifecycle: lifecycle(columns)?,
+        patched_at: columns.time_if_any()?,
+        notification_url: columns.value()?,
+        lifecycle_url: columns.value()?,
+        former: former(columns)?,
     })
+}
+
+fn former(columns: &mut Columns<'_>) -> Result<Option<Former>> {
+    let graph_id: Option<String> = columns.value()?;
+    let since = columns.time_if_any()?;
+    Ok(graph_id
+        .zip(since)
+        .map(|(graph_id, since)| Former { graph_id, since }))
+}
+
+fn former_id(former: Option<&Former>) -> Option<&str> {
+    former.map(|former| former.graph_id.as_str())
+}
+
+fn former_since(former: Option<&Former>) -> Option<Time> {
+    former.map(|former| Time(former.since))
 }
 
 /// `None` unless there is something to see to: how many there were is kept all the same.

@@ -35,6 +35,7 @@ fn on(member: &Member, world: &World) -> Enrich {
         subscribe: Wake::new(),
         fence: member.fence.clone(),
         shards: member.stages.enrich_shards.clone(),
+        credentials: world.credentials(),
     })
 }
 

@@ -61,7 +61,9 @@ async fn broken_credentials_break_the_connection_until_they_work_again() {
     })
     .await;
     let stage = Stage::at(graph).await;
+    let wanting = stage.webhook(&["connection.expired"], Vec::new()).await;
     stage.managed(A, ChangeType::Updated).await;
+    stage.managed(B, ChangeType::Updated).await;
     let state = || async {
         stage
             .world
@@ -88,10 +90,32 @@ async fn broken_credentials_break_the_connection_until_they_work_again() {
                 stage.pass(Duration::from_secs(15), 0).await;
                 tokio::task::yield_now().await;
             }
-            stage.world.events_reach(1).await;
+            stage.world.events_reach(4).await;
         })
         .await;
     assert_eq!(state().await, ConnectionState::Active);
+    // Both items met the refusal, and it is told once; so is its end.
+    let events = stage.world.events().await;
+    let mut told: Vec<String> = events.iter().map(|one| one.trigger.to_string()).collect();
+    assert_eq!(told[0], "connection.expired");
+    told.sort();
+    assert_eq!(
+        told,
+        [
+            "connection.expired",
+            "connection.recovered",
+            "event.updated",
+            "event.updated"
+        ]
+    );
+    let filter = DeliveryFilter {
+        event: Some(events[0].id),
+        ..DeliveryFilter::default()
+    };
+    let page = Page::first(PageLimit::default());
+    let deliveries = stage.world.store.deliveries(filter, page).await.unwrap();
+    assert_eq!(deliveries.items.len(), 1);
+    assert_eq!(deliveries.items[0].webhook, wanting);
 }
 
 #[tokio::test]

@@ -317,6 +317,10 @@ impl Seed<'_> {
             created_at: self.now,
             renewed_at: None,
             lifecycle: None,
+            patched_at: None,
+            notification_url: None,
+            lifecycle_url: None,
+            former: None,
         };
         self.store
             .create_subscription(subscription, Shard::FIRST)

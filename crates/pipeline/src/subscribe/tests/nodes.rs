@@ -20,26 +20,15 @@ fn on(member: &Member, stage: &Stage) -> Subscribe {
         public_url: "https://tidings.example/base".parse().unwrap(),
         wake: member.stages.subscribe.clone(),
         fence: member.fence.clone(),
+        credentials: world.credentials(),
+        deliver: Hint::new(),
+        reconcile: member.stages.reconcile.clone(),
     })
 }
 
 /// Lets time pass while `test` runs: little at a time, since the store waits for times of its own.
 async fn time_passes<T>(stage: &Stage, test: impl Future<Output = T>) -> T {
-    let clock = &stage.world.clock;
-    let passing = async {
-        loop {
-            for _ in 0..3_000 {
-                tokio::task::yield_now().await;
-            }
-            if let Some(wait) = clock.next_wake() {
-                clock.advance(wait.min(Duration::from_millis(500)));
-            }
-        }
-    };
-    tokio::select! {
-        () = passing => unreachable!(),
-        done = test => done,
-    }
+    stage.patiently(Duration::from_millis(500), test).await
 }
 
 #[tokio::test]

@@ -57,6 +57,11 @@ impl Api {
             last_error: None,
             created_at: NOW,
             renewed_at: Some(NOW),
+            lifecycle: None,
+            patched_at: None,
+            notification_url: None,
+            lifecycle_url: None,
+            former: None,
         };
         let id = subscription.id;
         self.gateway

@@ -1,0 +1,126 @@
+//! What apps are told of subscriptions.
+
+use super::*;
+
+impl Stage {
+    /// The operational events so far, oldest first.
+    pub(super) async fn told(&self) -> Vec<String> {
+        let events = self.world.events().await;
+        let names = events.iter().map(|event| event.trigger.to_string());
+        names.collect()
+    }
+}
+
+const REFUSED: &str = r#"{"error":{"code":"ExtensionError","message":"No."}}"#;
+
+#[tokio::test]
+async fn a_refusal_is_told_once_and_so_is_its_end() {
+    let stage = Stage::new().await;
+    for _ in 0..2 {
+        stage.instead(reply(400, REFUSED));
+    }
+    let row = stage.request(RESOURCE, "created").await.unwrap();
+    assert_eq!(stage.told().await, ["subscription.failed"]);
+    stage
+        .run(stage.until(row.id, |now| now.failures == 2))
+        .await;
+    assert_eq!(stage.told().await, ["subscription.failed"]);
+    stage
+        .run(stage.until(row.id, |now| now.state == SubscriptionState::Active))
+        .await;
+    assert_eq!(
+        stage.told().await,
+        ["subscription.failed", "subscription.recovered"]
+    );
+    let first = stage.world.events().await[0].id;
+    let first = stage.world.store.event(first).await.unwrap().unwrap();
+    let body: serde_json::Value = serde_json::from_slice(&first.body).unwrap();
+    assert_eq!(body["data"]["subscription_id"], row.id.to_string());
+    assert!(body["data"]["reason"].as_str().unwrap().contains("No."));
+}
+
+#[tokio::test]
+async fn what_graph_lost_is_told_as_removed_and_recovered() {
+    let stage = Stage::new().await;
+    let row = stage.request(RESOURCE, "created").await.unwrap();
+    assert_eq!(stage.told().await, [""; 0]);
+    stage.forget_at_graph();
+    stage
+        .run(stage.until(row.id, |now| now.graph_id != row.graph_id))
+        .await;
+    assert_eq!(
+        stage.told().await,
+        ["subscription.removed", "subscription.recovered"]
+    );
+}
+
+#[tokio::test]
+async fn what_lapses_while_graph_is_away_is_told_once() {
+    let stage = Stage::new().await;
+    let row = stage.request(RESOURCE, "created").await.unwrap();
+    let end = row.expires_at.unwrap();
+    stage
+        .world
+        .clock
+        .advance(stage.world.clock.now().until(end));
+    stage.forget_at_graph();
+    for _ in 0..3 {
+        stage.instead(reply(503, ""));
+    }
+    stage
+        .run(stage.until(row.id, |now| {
+            now.state == SubscriptionState::Active && now.graph_id != row.graph_id
+        }))
+        .await;
+    assert_eq!(stage.methods(), ["POST", "PATCH", "POST", "POST", "POST"]);
+    assert_eq!(
+        stage.told().await,
+        ["subscription.removed", "subscription.recovered"]
+    );
+}
+
+#[tokio::test]
+async fn a_conflict_is_told_once_and_ends_when_the_other_has_gone() {
+    let stage = Stage::new().await;
+    stage.put(OTHER_ID, "https://elsewhere.example/hook", "theirs");
+    let row = stage.request(RESOURCE, "created").await.unwrap();
+    stage
+        .run(stage.until(row.id, |now| now.failures == 2))
+        .await;
+    assert_eq!(stage.told().await, ["subscription.conflict"]);
+    stage.forget_at_graph();
+    stage
+        .run(stage.until(row.id, |now| now.state == SubscriptionState::Active))
+        .await;
+    assert_eq!(
+        stage.told().await,
+        ["subscription.conflict", "subscription.recovered"]
+    );
+}
+
+#[tokio::test]
+async fn whoever_takes_over_removes_what_another_installation_has() {
+    let stage = Stage::new().await;
+    stage.put(OTHER_ID, "https://elsewhere.example/hook", "theirs");
+    let taking = subscribe(&stage.world, "https://tidings.example/base", true);
+    let new = NewSubscription {
+        environment: None,
+        connection: stage.world.connection,
+        resource: RESOURCE.to_owned(),
+        change_types: "created".parse().unwrap(),
+    };
+    let row = taking.request(new).await.unwrap();
+    assert_eq!(row.state, SubscriptionState::Active);
+    assert_eq!(stage.methods(), ["POST", "GET", "DELETE", "POST"]);
+    assert_eq!(stage.kept.lock().unwrap().made.len(), 1);
+    // What serves a row of ours is never taken from it.
+    let new = NewSubscription {
+        environment: None,
+        connection: stage.world.other,
+        resource: RESOURCE.to_owned(),
+        change_types: "created".parse().unwrap(),
+    };
+    let second = taking.request(new).await.unwrap();
+    assert_eq!(second.state, SubscriptionState::Conflict);
+    assert_eq!(stage.row(row.id).await.state, SubscriptionState::Active);
+}
