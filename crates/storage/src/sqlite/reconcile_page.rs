@@ -11,7 +11,16 @@ use super::{
     subscriptions::missing,
     writer::{Tx, Undone},
 };
-use crate::record::ReconcilePage;
+use crate::record::{NewNotification, ReconcilePage};
+
+/// Its finds, taken out of it: each a change of its own.
+pub(super) fn finds(page: &mut ReconcilePage) -> Arc<[Arrived]> {
+    let finds = page.finds.drain(..).map(|find| NewNotification {
+        dedup_key: None,
+        ..find
+    });
+    finds.map(Arrived::new).collect()
+}
 
 /// Records it; `finds` are its finds.
 pub(super) fn record(

@@ -463,16 +463,7 @@ impl Store for SqliteStore {
         mut page: ReconcilePage,
         _: Lease,
     ) -> Result<(), StoreError> {
-        let finds: Arc<[Arrived]> = page
-            .finds
-            .drain(..)
-            .map(|find| {
-                Arrived::new(NewNotification {
-                    dedup_key: None,
-                    ..find
-                })
-            })
-            .collect();
+        let finds = reconcile_page::finds(&mut page);
         let rows = 1 + finds.len() + page.items.len() + page.forget.len();
         self.writer
             .write(Kind::New, rows, move |tx| {
