@@ -75,6 +75,57 @@ pub struct Gateway {
     pub supervisor: Supervisor,
 }
 
+/// What several stages are made of.
+struct Core {
+    store: Arc<dyn Store>,
+    directory: Arc<Directory>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    ids: Arc<Ids>,
+    graph: GraphClient,
+    fence: Fence,
+    credentials: Credentials,
+}
+
+impl Core {
+    fn reconcile(&self, config: &Config, metrics: &Metrics, stages: &Stages) -> Reconcile {
+        Reconcile::new(ReconcileParts {
+            store: Arc::clone(&self.store),
+            directory: Arc::clone(&self.directory),
+            graph: self.graph.clone(),
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            ids: Arc::clone(&self.ids),
+            metrics: metrics.reconcile.clone(),
+            config: config.reconcile.clone(),
+            wake: stages.reconcile.clone(),
+            enrich: stages.enrich.clone(),
+            fence: self.fence.clone(),
+            credentials: self.credentials.clone(),
+        })
+    }
+
+    fn enrich(&self, config: &Config, metrics: &Metrics, stages: &Stages) -> Enrich {
+        Enrich::new(EnrichParts {
+            store: Arc::clone(&self.store),
+            directory: Arc::clone(&self.directory),
+            graph: self.graph.clone(),
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            ids: Arc::clone(&self.ids),
+            metrics: metrics.enrich.clone(),
+            config: config.enrich.clone(),
+            wake: stages.enrich.clone(),
+            deliver: stages.deliver.clone(),
+            reconcile: stages.reconcile.clone(),
+            subscribe: stages.subscribe.clone(),
+            fence: self.fence.clone(),
+            shards: stages.enrich_shards.clone(),
+            credentials: self.credentials.clone(),
+        })
+    }
+}
+
 impl Gateway {
     /// Reads what is configured and starts the stages. They take up what was left unfinished.
     pub async fn start(parts: Parts) -> Result<Arc<Self>, StoreError> {
@@ -144,37 +195,18 @@ impl Gateway {
             deliver: stages.deliver.clone(),
             reconcile: stages.reconcile.clone(),
         });
-        let reconcile = Reconcile::new(ReconcileParts {
+        let core = Core {
             store: Arc::clone(&store),
             directory: Arc::clone(&directory),
-            graph: graph.clone(),
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
             ids: Arc::clone(&ids),
-            metrics: metrics.reconcile.clone(),
-            config: config.reconcile.clone(),
-            wake: stages.reconcile.clone(),
-            enrich: stages.enrich.clone(),
+            graph: graph.clone(),
             fence: fence.clone(),
             credentials: credentials.clone(),
-        });
-        let enrich = Enrich::new(EnrichParts {
-            store: Arc::clone(&store),
-            directory: Arc::clone(&directory),
-            graph,
-            clock: Arc::clone(&clock),
-            entropy: Arc::clone(&entropy),
-            ids: Arc::clone(&ids),
-            metrics: metrics.enrich.clone(),
-            config: config.enrich.clone(),
-            wake: stages.enrich.clone(),
-            deliver: stages.deliver.clone(),
-            reconcile: stages.reconcile.clone(),
-            subscribe: stages.subscribe.clone(),
-            fence: fence.clone(),
-            shards: stages.enrich_shards.clone(),
-            credentials,
-        });
+        };
+        let reconcile = core.reconcile(&config, &metrics, &stages);
+        let enrich = core.enrich(&config, &metrics, &stages);
         let deliver = Deliver::new(deliver::Parts {
             store: Arc::clone(&store),
             directory: Arc::clone(&directory),

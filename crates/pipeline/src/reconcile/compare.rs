@@ -69,12 +69,11 @@ fn newest(entries: Vec<Entry>) -> Vec<Entry> {
         if entry.occurrence_of.is_some() {
             continue;
         }
-        match places.get(&entry.id) {
-            Some(&place) => newest[place] = entry,
-            None => {
-                places.insert(entry.id.clone(), newest.len());
-                newest.push(entry);
-            }
+        if let Some(&place) = places.get(&entry.id) {
+            newest[place] = entry;
+        } else {
+            places.insert(entry.id.clone(), newest.len());
+            newest.push(entry);
         }
     }
     newest

@@ -25,7 +25,8 @@ use tidings_storage::{
 use super::{
     ReconcileParts,
     compare::{self, Compared, View},
-    find, key,
+    find::Finder,
+    key,
     wanted::Wanted,
     window,
 };
@@ -363,19 +364,17 @@ impl<'a> Round<'a> {
 
     fn page(&self, compared: Compared, scope: ReconcileScope) -> ReconcilePage {
         let now = self.parts.clock.now();
+        let finder = Finder {
+            ids: &self.parts.ids,
+            subscription: &self.subscription,
+            connection: &self.connection,
+            origin: self.origin,
+            shard: self.lease.shard(),
+        };
         let finds = compared.finds.into_iter().filter_map(|(id, change)| {
             // What is known by a key had a path once.
             let item = key::path(&self.path, &id).ok()?;
-            Some(find::notification(
-                &self.parts.ids,
-                now,
-                &self.subscription,
-                &self.connection,
-                self.origin,
-                &item,
-                change,
-                self.lease.shard(),
-            ))
+            Some(finder.notification(now, &item, change))
         });
         ReconcilePage {
             subscription: self.subscription.id,

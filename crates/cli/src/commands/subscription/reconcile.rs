@@ -30,18 +30,15 @@ pub struct Reconcile {
 /// Has subscriptions compared with Graph now.
 pub async fn reconcile(arguments: &Reconcile, context: &Context) -> Result<(), Failure> {
     let client = Client::open(&arguments.server, context).await?;
-    let answer = match &arguments.id {
-        Some(id) => {
-            let path = ["subscriptions", id, "reconcile"];
-            client.post(&path, &json!({})).await?
-        }
-        None => {
-            let body = match &arguments.connection {
-                Some(id) => json!({ "connection_id": id }),
-                None => json!({}),
-            };
-            client.post(&["reconcile"], &body).await?
-        }
+    let answer = if let Some(id) = &arguments.id {
+        let path = ["subscriptions", id, "reconcile"];
+        client.post(&path, &json!({})).await?
+    } else {
+        let body = match &arguments.connection {
+            Some(id) => json!({ "connection_id": id }),
+            None => json!({}),
+        };
+        client.post(&["reconcile"], &body).await?
     };
     match answer {
         Some(answer) => show::print(&answer, context),

@@ -40,8 +40,8 @@ fn id() -> SubscriptionId {
     "sub_01J00000000000000000000000".parse().unwrap()
 }
 
-fn present(weighed: &Weighed) -> Option<Option<tidings_storage::record::Version>> {
-    weighed.told.as_ref().unwrap().present
+fn told(weighed: &Weighed) -> &Told {
+    weighed.told.as_ref().unwrap()
 }
 
 #[test]
@@ -49,30 +49,31 @@ fn a_find_that_the_app_knows_is_not_told_again() {
     let there = found(ChangeType::Updated, ObjectState::Fetched, Some("2"));
     let weighed = find(Some(item(true, Some("2"))), ChangeType::Updated, there);
     assert_eq!(weighed.tell, None);
-    assert_eq!(present(&weighed), Some(Some(version::named("2"))));
+    assert_eq!(told(&weighed).present, Some(Some(version::named("2"))));
 }
 
 #[test]
 fn a_find_is_told_as_what_it_is_to_the_app() {
     let there = || found(ChangeType::Updated, ObjectState::Fetched, Some("2"));
-    let told = |before, claimed, found| find(before, claimed, found).tell.map(|found| found.change);
+    let told_as =
+        |before, claimed, found| find(before, claimed, found).tell.map(|found| found.change);
     let older = || Some(item(true, Some("1")));
     assert_eq!(
-        told(older(), ChangeType::Updated, there()),
+        told_as(older(), ChangeType::Updated, there()),
         Some(ChangeType::Updated)
     );
     // An enumeration that does not show it is no proof that it is gone.
     assert_eq!(
-        told(older(), ChangeType::Deleted, there()),
+        told_as(older(), ChangeType::Deleted, there()),
         Some(ChangeType::Updated)
     );
     assert_eq!(
-        told(None, ChangeType::Updated, there()),
+        told_as(None, ChangeType::Updated, there()),
         Some(ChangeType::Created)
     );
     let untold = Some(item(false, None));
     assert_eq!(
-        told(untold, ChangeType::Updated, there()),
+        told_as(untold, ChangeType::Updated, there()),
         Some(ChangeType::Created)
     );
 }
@@ -82,7 +83,7 @@ fn a_deletion_is_told_of_what_the_app_knows_and_of_nothing_else() {
     let gone = || found(ChangeType::Deleted, ObjectState::Deleted, None);
     let known = find(Some(item(true, Some("1"))), ChangeType::Deleted, gone());
     assert_eq!(known.tell, Some(gone()));
-    assert_eq!(present(&known), None);
+    assert_eq!(told(&known).present, None);
     let vanished = found(ChangeType::Updated, ObjectState::Gone, None);
     let known = find(Some(item(true, Some("1"))), ChangeType::Updated, vanished);
     assert_eq!(
@@ -114,7 +115,7 @@ fn what_was_not_asked_for_is_not_told_but_known() {
     let known = Known::Find(Some(item(true, Some("1"))));
     let weighed = known.judge(id(), "i", wanted, ChangeType::Deleted, false, there);
     assert_eq!(weighed.tell, None);
-    assert_eq!(present(&weighed), Some(Some(version::named("2"))));
+    assert_eq!(told(&weighed).present, Some(Some(version::named("2"))));
 }
 
 #[test]

@@ -101,7 +101,7 @@ impl Api {
             environment: notification.environment,
             connection: id::<ConnectionId>(connection),
             subscription: None,
-            notification: notification.id,
+            notification: Some(notification.id),
             trigger: Trigger::parse("event.updated").unwrap(),
             subject: notification.resource.clone(),
             object_state: ObjectState::Fetched,
