@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use tidings_domain::{Clock as _, connection::ConnectionState, subscription::SubscriptionState};
+use tidings_domain::{Clock as _, subscription::SubscriptionState};
 use tidings_storage::record::SubscriptionUpdate;
 use tokio_util::sync::CancellationToken;
 
@@ -504,78 +504,6 @@ async fn a_deletion_also_finds_what_was_made_before_a_crash() {
     assert!(stage.subscribe.delete(row.id).await.unwrap());
     assert!(stage.kept.lock().unwrap().made.is_empty());
     assert_eq!(stage.world.store.subscription(row.id).await.unwrap(), None);
-}
-
-#[tokio::test]
-async fn broken_credentials_wait_and_show_at_the_connection() {
-    let graph = Graph::start_with_sign_in(|_| {
-        ready(reply(
-            401,
-            r#"{"error":"invalid_client","error_description":"AADSTS7000215: No."}"#,
-        ))
-    })
-    .await;
-    let stage = Stage::new().await;
-    let mut integration = (*stage
-        .world
-        .directory
-        .integration_by_id(stage.world.integration)
-        .unwrap())
-    .clone();
-    integration.login_url = graph.url.clone();
-    // Integrations cannot be changed yet: a second one, whose sign-in refuses.
-    integration.id = stage.world.ids.next();
-    integration.key = "broken".parse().unwrap();
-    stage
-        .world
-        .store
-        .create_integration(integration.clone())
-        .await
-        .unwrap();
-    let mut connection = (*stage
-        .world
-        .directory
-        .connection(stage.world.connection)
-        .unwrap())
-    .clone();
-    connection.id = stage.world.ids.next();
-    connection.integration = integration.id;
-    stage
-        .world
-        .store
-        .create_connection(connection.clone())
-        .await
-        .unwrap();
-    stage
-        .world
-        .directory
-        .refresh(Change::Integration(integration.id))
-        .await
-        .unwrap();
-    stage
-        .world
-        .directory
-        .refresh(Change::Connection(connection.id))
-        .await
-        .unwrap();
-    let new = NewSubscription {
-        environment: None,
-        connection: connection.id,
-        resource: RESOURCE.to_owned(),
-        change_types: "created".parse().unwrap(),
-    };
-    let row = stage.subscribe.request(new).await.unwrap();
-    assert_eq!(row.state, SubscriptionState::Pending);
-    assert!(stage.world.clock.now().until(row.due_at) >= Duration::from_secs(48));
-    let connection = stage
-        .world
-        .store
-        .connection(connection.id)
-        .await
-        .unwrap()
-        .unwrap();
-    assert!(matches!(connection.state, ConnectionState::Broken { .. }));
-    assert!(stage.graph.calls().is_empty());
 }
 
 #[tokio::test]
