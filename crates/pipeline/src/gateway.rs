@@ -88,6 +88,31 @@ struct Core {
 }
 
 impl Core {
+    fn subscribe(
+        &self,
+        config: &Config,
+        metrics: &Metrics,
+        stages: &Stages,
+        public_url: Url,
+    ) -> Subscribe {
+        Subscribe::new(SubscribeParts {
+            store: Arc::clone(&self.store),
+            directory: Arc::clone(&self.directory),
+            graph: self.graph.clone(),
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            ids: Arc::clone(&self.ids),
+            metrics: metrics.subscribe.clone(),
+            config: config.subscribe.clone(),
+            public_url,
+            wake: stages.subscribe.clone(),
+            fence: self.fence.clone(),
+            credentials: self.credentials.clone(),
+            deliver: stages.deliver.clone(),
+            reconcile: stages.reconcile.clone(),
+        })
+    }
+
     fn reconcile(&self, config: &Config, metrics: &Metrics, stages: &Stages) -> Reconcile {
         Reconcile::new(ReconcileParts {
             store: Arc::clone(&self.store),
@@ -179,32 +204,17 @@ impl Gateway {
             public_url: public_url.clone(),
             deliver: stages.deliver_any.clone(),
         });
-        let subscribe = Subscribe::new(SubscribeParts {
-            store: Arc::clone(&store),
-            directory: Arc::clone(&directory),
-            graph: graph.clone(),
-            clock: Arc::clone(&clock),
-            entropy: Arc::clone(&entropy),
-            ids: Arc::clone(&ids),
-            metrics: metrics.subscribe.clone(),
-            config: config.subscribe.clone(),
-            public_url,
-            wake: stages.subscribe.clone(),
-            fence: fence.clone(),
-            credentials: credentials.clone(),
-            deliver: stages.deliver.clone(),
-            reconcile: stages.reconcile.clone(),
-        });
         let core = Core {
             store: Arc::clone(&store),
             directory: Arc::clone(&directory),
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
             ids: Arc::clone(&ids),
-            graph: graph.clone(),
+            graph,
             fence: fence.clone(),
-            credentials: credentials.clone(),
+            credentials,
         };
+        let subscribe = core.subscribe(&config, &metrics, &stages, public_url);
         let reconcile = core.reconcile(&config, &metrics, &stages);
         let enrich = core.enrich(&config, &metrics, &stages);
         let deliver = Deliver::new(deliver::Parts {

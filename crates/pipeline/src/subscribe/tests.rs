@@ -121,7 +121,7 @@ impl Stage {
     }
 
     /// Waits until the row looks as wanted, while somebody else lets time pass.
-    async fn sees(&self, id: SubscriptionId, wanted: impl Fn(&Subscription) -> bool) {
+    async fn sees(&self, id: SubscriptionId, wanted: impl Fn(&Subscription) -> bool + Sync) {
         while !wanted(&self.row(id).await) {
             tokio::task::yield_now().await;
         }
