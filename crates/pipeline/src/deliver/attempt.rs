@@ -14,7 +14,7 @@ use tidings_domain::{
 };
 use tidings_egress::{Egress, OnCap, Request};
 use tidings_storage::{
-    Store, StoreError,
+    Held, Store, StoreError,
     record::{AfterAttempt, AttemptResult, DueDelivery, HealthChange},
 };
 
@@ -76,6 +76,8 @@ pub(super) struct Answered {
     pub(super) bearing: Bearing,
     pub(super) result: AttemptResult,
     destination: Arc<Destination>,
+    /// What was held when it began.
+    held: Held,
 }
 
 /// An attempt that is over.
@@ -84,6 +86,8 @@ pub(super) struct Ended {
     pub(super) webhook: WebhookId,
     pub(super) delivery: DeliveryId,
     pub(super) end: End,
+    /// What was held when it began.
+    pub(super) held: Held,
 }
 
 impl Attempts {
@@ -94,6 +98,7 @@ impl Attempts {
         delivery: DueDelivery,
     ) -> Answered {
         let (webhook, id, lease) = (delivery.webhook, delivery.id, delivery.lease);
+        let held = self.fence.now();
         let number = delivery.attempts.saturating_add(1);
         let (started_at, began) = (self.clock.now(), self.clock.monotonic());
         // One delivery that makes us panic is a failed attempt, and no reason for others to fail.
@@ -120,6 +125,7 @@ impl Attempts {
         Answered {
             bearing: outcome.bearing(),
             destination,
+            held,
             result: AttemptResult {
                 delivery: id,
                 webhook,
@@ -145,6 +151,7 @@ impl Attempts {
     pub(super) async fn settle(self: Arc<Self>, answered: Answered) -> Ended {
         let Answered {
             destination,
+            held,
             result,
             ..
         } = answered;
@@ -176,6 +183,7 @@ impl Attempts {
             webhook,
             delivery,
             end,
+            held,
         }
     }
 

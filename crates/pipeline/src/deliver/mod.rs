@@ -377,8 +377,11 @@ impl<'a> Run<'a> {
                 webhook,
                 delivery,
                 end: End::Lost,
+                held,
             })) => {
-                let again = self.now() + LOST_PAUSE;
+                // If other shards are held by now, it may be ours again under another lease.
+                let changed = self.attempts.fence.changed_since(held);
+                let again = (!changed).then(|| self.now() + LOST_PAUSE);
                 self.scheduler.lost(webhook, delivery, again);
             }
             Ok(Step::Ended(ended)) => {

@@ -200,16 +200,27 @@ impl Scheduler {
     /// another lease. Nothing of this webhook is looked for before `again`.
     pub(super) fn not_ours(&mut self, webhook: WebhookId, delivery: DeliveryId, again: Timestamp) {
         self.answered(webhook, Bearing::Neutral);
-        self.lost(webhook, delivery, again);
+        self.lost(webhook, delivery, Some(again));
     }
 
-    /// The same, heard when the result of its attempt was to be recorded.
-    pub(super) fn lost(&mut self, webhook: WebhookId, delivery: DeliveryId, again: Timestamp) {
+    /// The same, heard when the result of its attempt was to be recorded; without `again` it may be looked for at once.
+    pub(super) fn lost(
+        &mut self,
+        webhook: WebhookId,
+        delivery: DeliveryId,
+        again: Option<Timestamp>,
+    ) {
         let lane = self.lane(webhook);
         let forgotten = lane.forget_ready();
-        lane.paused = true;
+        if again.is_some() {
+            lane.paused = true;
+        } else {
+            lane.expect_more();
+        }
         self.ready -= forgotten;
-        self.set_timer(webhook, again);
+        if let Some(again) = again {
+            self.set_timer(webhook, again);
+        }
         self.ended(webhook, delivery, End::Lost);
     }
 

@@ -171,6 +171,13 @@ impl Member {
         }
     }
 
+    /// What its metrics show under this name.
+    pub(crate) fn count(&self, name: &str) -> u64 {
+        let all = self.metrics.encode();
+        let mut values = all.lines().filter_map(|line| line.strip_prefix(name));
+        values.next().unwrap().trim().parse().unwrap()
+    }
+
     /// Whether a line stands in its metrics.
     pub(crate) fn counted(&self, line: &str) -> bool {
         self.metrics.encode().lines().any(|one| one == line)

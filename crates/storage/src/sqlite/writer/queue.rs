@@ -101,26 +101,16 @@ impl Queue {
     /// Waits for work, and moves what is there into `batch`, up to its limit. Withdrawn operations fall away.
     pub(super) fn take(&self, batch: &mut Vec<Box<dyn Operation>>) -> Next {
         let mut state = self.lock();
-        let (mut rows, mut completions) = (0, false);
+        let mut rows = 0;
         loop {
-            let before = batch.len();
             while batch.len() < BATCH && rows < BATCH_ROWS {
                 let Some(operation) = state.waiting.pop_front() else {
                     break;
                 };
                 if operation.claim() {
                     rows += operation.weight();
-                    completions |= operation.kind() == Kind::Completion;
                     batch.push(operation);
                 }
-            }
-            if completions && batch.len() > before {
-                // Nobody outside waits for a completion, and where there is one there are mostly more on their way:
-                // whoever stands ready to run goes first, and what that brings shares the commit.
-                drop(state);
-                std::thread::yield_now();
-                state = self.lock();
-                continue;
             }
             if !batch.is_empty() {
                 return Next::Batch;
