@@ -131,15 +131,26 @@ async fn state(gateway: &Gateway, subscription: &Subscription) -> Result<Reconci
 #[cfg(test)]
 mod tests {
     use http::StatusCode;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use crate::api::testing::{Api, normal};
+
+    /// A subscription that Graph has taken; its id.
+    async fn subscribed(api: &Api, connection: &Value) -> String {
+        let new = json!({
+            "connection_id": connection["id"],
+            "resource": "users/7/events",
+            "change_types": ["created", "updated"],
+        });
+        let made = api.admin().make("/v1/subscriptions", new).await;
+        made["id"].as_str().unwrap().to_owned()
+    }
 
     #[tokio::test]
     async fn a_subscription_is_reconciled_when_somebody_asks() {
         let api = Api::start().await;
         let connection = api.connection("graph").await;
-        let id = api.subscription(&connection).await;
+        let id = subscribed(&api, &connection).await;
         let path = format!("/v1/subscriptions/{id}/reconcile");
         let shown = api.admin().get(&path).await;
         assert_eq!(shown.body["reason"], "created", "{shown:?}");
@@ -154,7 +165,7 @@ mod tests {
         let api = Api::start().await;
         let [one, other] = [api.connection("one").await, api.connection("other").await];
         for connection in [&one, &other] {
-            api.subscription(connection).await;
+            subscribed(&api, connection).await;
         }
         let all = api.admin().post("/v1/reconcile", json!({})).await;
         assert_eq!(
