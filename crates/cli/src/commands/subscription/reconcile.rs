@@ -1,6 +1,6 @@
 //! `tidings subscription reconcile`.
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde_json::json;
 
 use crate::{
@@ -12,15 +12,16 @@ use crate::{
 
 /// Which subscriptions are compared with Graph.
 #[derive(Args, Clone, Debug)]
+#[command(group(ArgGroup::new("which").required(true)))]
 pub struct Reconcile {
     /// One subscription
-    #[arg(value_name = "ID", required_unless_present_any = ["connection", "all"])]
+    #[arg(value_name = "ID", group = "which")]
     pub id: Option<String>,
     /// All subscriptions of this connection
-    #[arg(long, value_name = "ID", conflicts_with = "id")]
+    #[arg(long, value_name = "ID", group = "which")]
     pub connection: Option<String>,
     /// All subscriptions of the environment
-    #[arg(long, conflicts_with_all = ["id", "connection"])]
+    #[arg(long, group = "which")]
     pub all: bool,
     /// The server
     #[command(flatten)]

@@ -31,8 +31,12 @@ pub(crate) async fn get(
     Ok(Json(shown).into_response())
 }
 
-/// The item as JSON, or, since malformed ones are kept too, and cut, as the text that came.
+/// The item as JSON, or, since malformed ones are kept too, and cut, as the text that came; null where none came, since the
+/// change was found.
 fn item(bytes: &[u8]) -> Value {
+    if bytes.is_empty() {
+        return Value::Null;
+    }
     serde_json::from_slice(bytes)
         .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(bytes).into_owned()))
 }
@@ -59,6 +63,7 @@ mod tests {
                 "id": "ntf_*",
                 "environment_id": "uuid",
                 "integration_id": "int_*",
+                "origin": "notification",
                 "received_at": "time",
                 "verdict": "accepted",
                 "connection_id": "conn_*",

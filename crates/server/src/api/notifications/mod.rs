@@ -5,7 +5,7 @@ use serde_json::Value;
 use tidings_domain::{
     Timestamp,
     ids::{ConnectionId, EnvironmentId, IntegrationId, NotificationId, SubscriptionId},
-    notification::{LifecycleEvent, Notification, Verdict},
+    notification::{LifecycleEvent, Notification, Origin, Verdict},
     resource::ChangeType,
 };
 use uuid::Uuid;
@@ -19,6 +19,7 @@ pub(crate) struct NotificationJson<'a> {
     id: NotificationId,
     environment_id: EnvironmentId,
     integration_id: IntegrationId,
+    origin: Origin,
     received_at: Timestamp,
     verdict: Verdict,
     connection_id: Option<ConnectionId>,
@@ -39,6 +40,7 @@ impl<'a> From<&'a Notification> for NotificationJson<'a> {
             id: notification.id,
             environment_id: notification.environment,
             integration_id: notification.integration,
+            origin: notification.origin,
             received_at: notification.received_at,
             verdict: notification.verdict,
             connection_id: notification.connection,
