@@ -7,12 +7,13 @@ use testkit::{
     receiver::Receiver,
     store::Store,
     wait,
-    world::{Connected, World},
+    world::{Connected, World, id},
 };
 
 testkit::on_both_stores!(
     what_graph_does_not_notify_is_found_and_told_once,
     what_graph_notifies_is_not_found_again,
+    a_notification_of_a_drive_leads_to_the_items_that_changed,
 );
 
 /// Waits until everything that Graph has of a subscription has been compared since `asked`, and gives how much was found.
@@ -136,9 +137,9 @@ async fn what_graph_notifies_is_not_found_again(store: Store) {
     };
     let baseline = ask(&world, &connected).await;
     reconciled(&world, &connected, &baseline).await;
-    let id = calendar.create("one").await;
+    let one = calendar.create("one").await;
     calendar
-        .change(&id, "PATCH", json!({"subject": "two"}))
+        .change(&one, "PATCH", json!({"subject": "two"}))
         .await;
     arrived(&receiver, 2).await;
     let other = calendar.create("other").await;
@@ -153,5 +154,58 @@ async fn what_graph_notifies_is_not_found_again(store: Store) {
             .all(|(_, origin)| origin == "notification"),
         "{:?}",
         told(&receiver)
+    );
+}
+
+async fn a_notification_of_a_drive_leads_to_the_items_that_changed(store: Store) {
+    let world = World::start_on(store).await;
+    let tenant = world.emulator.tenants[0].clone();
+    let user = &tenant.users[0];
+    let connection_id = world.connect(&tenant).await;
+    let body = json!({
+        "connection_id": connection_id,
+        "resource": format!("users/{user}/drive/root"),
+        "change_types": ["updated"],
+    });
+    let subscription = world.api.post("/v1/subscriptions", &body).await;
+    let path = format!("/v1/subscriptions/{}/reconcile", id(&subscription));
+    wait::until("the first round to end", || async {
+        let state = world.api.get(&path).await;
+        state["finished_at"].as_str().map(str::to_owned)
+    })
+    .await;
+    let receiver = Receiver::start().await;
+    let triggers = [
+        "drive_item.created",
+        "drive_item.updated",
+        "drive_item.deleted",
+    ];
+    let webhook = json!({"url": receiver.url(), "triggers": triggers});
+    world.api.post("/v1/webhooks", &webhook).await;
+    world.holds_everywhere().await;
+    let drive = format!("/emulator/users/{user}/drive");
+    let made = world
+        .emulator
+        .control("POST", &drive, &json!({"path": "report.txt", "size": 3}))
+        .await;
+    let item = made["id"].as_str().expect("an id").to_owned();
+    let of_item = |trigger: &'static str| {
+        let (receiver, item) = (&receiver, &item);
+        async move {
+            wait::until(trigger, || async {
+                let told = told(receiver).remove(item).unwrap_or_default();
+                told.iter().any(|(kind, _)| kind == trigger).then_some(())
+            })
+            .await;
+        }
+    };
+    of_item("drive_item.created").await;
+    let one = format!("{drive}/{item}");
+    world.emulator.control("DELETE", &one, &json!(null)).await;
+    of_item("drive_item.deleted").await;
+    let pair = |trigger: &str| (trigger.to_owned(), "notification".to_owned());
+    assert_eq!(
+        told(&receiver)[&item],
+        [pair("drive_item.created"), pair("drive_item.deleted")]
     );
 }

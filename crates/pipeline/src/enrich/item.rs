@@ -12,7 +12,7 @@ use tidings_domain::{
     ids::{ConnectionId, SubscriptionId, WebhookId},
     notification::{Notification, Origin, Verdict},
     reconcile::ReconcileReason,
-    resource::ChangeType,
+    resource::{ChangeType, ResourceKind},
     shard::{Shard, ShardSet},
 };
 use tidings_graph::resource::ItemPath;
@@ -177,6 +177,15 @@ async fn look_and_finish(
 ) -> Ended {
     let (seq, lease) = (work.queued.seq, work.queued.lease);
     let path = ItemPath::parse(&work.queued.notification.resource);
+    if path.as_ref().is_ok_and(names_no_item)
+        && let Some(ask) = unnamed(parts, &work.queued.notification)
+    {
+        let outcome = Outcome {
+            reconcile: Some(ask),
+            ..Outcome::default()
+        };
+        return finish(parts, seq, lease, outcome, Contact::NotAsked).await;
+    }
     let integration = parts.directory.integration_by_id(connection.integration);
     let (Ok(path), Some(integration)) = (path, integration) else {
         // Ingest accepts only paths that can be read, and an integration outlives its connections. What is watched is
@@ -258,11 +267,19 @@ async fn tell(
     finish(parts, seq, lease, outcome, graph).await
 }
 
+/// Whether Graph only names what is watched: of drives and lists it never says what in them has changed.
+fn names_no_item(path: &ItemPath) -> bool {
+    matches!(path.kind(), ResourceKind::DriveItem | ResourceKind::List)
+}
+
 /// The wish that a subscription be reconciled whose notification names no item.
 fn unnamed(
     parts: &EnrichParts,
     notification: &Notification,
 ) -> Option<(SubscriptionId, AskReconcile)> {
+    if notification.origin != Origin::Notification {
+        return None;
+    }
     let entry = parts.directory.subscription(notification.subscription?)?;
     reconcile::covers(entry.path.as_deref()?).then(|| {
         let now = parts.clock.now();
