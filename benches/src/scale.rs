@@ -19,7 +19,7 @@ use tidings_domain::{
     subscription::{Subscription, SubscriptionState},
 };
 use tidings_storage::{
-    Store,
+    ConfiguredStore as _, Store,
     record::{DedupKey, NewNotification},
     sqlite::{SqliteOptions, SqliteStore},
 };

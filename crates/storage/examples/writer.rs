@@ -25,7 +25,7 @@ use tidings_domain::{
     webhook::{Webhook, WebhookState, WebhookUrl},
 };
 use tidings_storage::{
-    Lease, Store,
+    ConfiguredStore as _, Lease, Store,
     record::{
         AfterAttempt, AttemptResult, DedupKey, HealthChange, NewDelivery, NewEvent,
         NewNotification, Seq,

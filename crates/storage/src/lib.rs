@@ -6,7 +6,7 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | [`store`] | the trait, verb by verb |
+//! | [`store`] | the traits, verb by verb |
 //! | [`record`] | what goes into the verbs and comes out of them |
 //! | [`copy`] | from the store of one machine to that of many |
 //! | [`error`] | what a verb can fail with |
@@ -38,4 +38,4 @@ mod contract;
 pub use error::StoreError;
 pub use holdings::{Held, Holdings, Lease};
 pub use signal::{Changed, Signal};
-pub use store::Store;
+pub use store::{ConfiguredStore, ReconcileStore, Store};

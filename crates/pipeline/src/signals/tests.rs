@@ -11,7 +11,7 @@ use tidings_domain::{
     trigger::Trigger,
     webhook::{DisabledReason, Webhook, WebhookState, WebhookUrl},
 };
-use tidings_storage::record::WebhookChange;
+use tidings_storage::{ConfiguredStore as _, record::WebhookChange};
 
 use super::*;
 use crate::testing::{Cluster, Member, World};

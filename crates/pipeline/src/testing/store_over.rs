@@ -23,7 +23,7 @@ pub(crate) mod verbs {
         webhook::Webhook,
     };
     pub(crate) use tidings_storage::{
-        Holdings, Lease, Signal, Store, StoreError,
+        ConfiguredStore, Holdings, Lease, ReconcileStore, Signal, Store, StoreError,
         record::{
             AskReconcile, AttemptResult, DeliveryFilter, DueDelivery, DueReconcile,
             DueSubscription, EventFilter, KeyedHash, KnownItem, NewApiKey, NewEvent,
@@ -36,13 +36,42 @@ pub(crate) mod verbs {
     pub(crate) type Done<T> = Result<T, StoreError>;
 }
 
-/// Implements `Store` for a type: verbs of its own, and the others passed on to its member `inner`. Those that are work
+/// Implements the store's traits for a type: verbs of its own, and the others passed on to its member `inner`. Those that are work
 /// are passed on only if they are named.
 macro_rules! store_over {
     ($over:ty { $($own:tt)* } passed { $($passed:tt)* }) => {
         store_over! {
-            @all $over { $($own)* }
+            @all Store, $over {
+                $($own)*
+                fn hash_client_state(&self, client_state: &str) -> KeyedHash {
+                    self.inner.hash_client_state(client_state)
+                }
+            }
             $($passed)*
+            subscription(id: SubscriptionId) -> Done<Option<Subscription>>;
+            subscriptions(environment: Option<EnvironmentId>, connection: Option<ConnectionId>, page: Page)
+                -> Done<Listing<Subscription>>;
+            delete_subscription(id: SubscriptionId) -> Done<bool>;
+            hasten_subscriptions_sent_elsewhere(
+                integration: IntegrationId, notification_url: &str, due_at: Timestamp, limit: u32
+            ) -> Done<u64>;
+            create_webhook(webhook: Webhook) -> Done<()>;
+            webhooks(environment: Option<EnvironmentId>, page: Page) -> Done<Listing<Webhook>>;
+            delete_webhook(id: WebhookId) -> Done<bool>;
+            record_rejected(notifications: Vec<Notification>) -> Done<()>;
+            notification(id: NotificationId) -> Done<Option<Notification>>;
+            notifications(filter: NotificationFilter, page: Page) -> Done<Listing<Notification>>;
+            event(id: EventId) -> Done<Option<Event>>;
+            events(filter: EventFilter, page: Page) -> Done<Listing<Event>>;
+            delivery(id: DeliveryId) -> Done<Option<Delivery>>;
+            deliveries(filter: DeliveryFilter, page: Page) -> Done<Listing<Delivery>>;
+            attempts(delivery: DeliveryId) -> Done<Vec<Attempt>>;
+            health() -> StoreHealth;
+            check() -> Done<Vec<String>>;
+            close() -> ();
+        }
+        store_over! {
+            @all ConfiguredStore, $over {}
             create_environment(environment: Environment) -> Done<()>;
             environments() -> Done<Vec<Environment>>;
             delete_environment(id: EnvironmentId) -> Done<bool>;
@@ -55,28 +84,13 @@ macro_rules! store_over {
             connections(environment: Option<EnvironmentId>, page: Page) -> Done<Listing<Connection>>;
             set_connection_state(id: ConnectionId, state: ConnectionState, events: Vec<NewEvent>) -> Done<()>;
             delete_connection(id: ConnectionId) -> Done<bool>;
-            subscription(id: SubscriptionId) -> Done<Option<Subscription>>;
-            subscriptions(environment: Option<EnvironmentId>, connection: Option<ConnectionId>, page: Page)
-                -> Done<Listing<Subscription>>;
-            delete_subscription(id: SubscriptionId) -> Done<bool>;
-            hasten_subscriptions_sent_elsewhere(
-                integration: IntegrationId, notification_url: &str, due_at: Timestamp, limit: u32
-            ) -> Done<u64>;
-            create_webhook(webhook: Webhook) -> Done<()>;
-            webhooks(environment: Option<EnvironmentId>, page: Page) -> Done<Listing<Webhook>>;
-            delete_webhook(id: WebhookId) -> Done<bool>;
             create_key(key: NewApiKey) -> Done<()>;
             key_by_hash(hash: [u8; 32]) -> Done<Option<ApiKey>>;
             keys(environment: Option<EnvironmentId>, page: Page) -> Done<Listing<ApiKey>>;
             delete_key(id: KeyId) -> Done<bool>;
-            record_rejected(notifications: Vec<Notification>) -> Done<()>;
-            notification(id: NotificationId) -> Done<Option<Notification>>;
-            notifications(filter: NotificationFilter, page: Page) -> Done<Listing<Notification>>;
-            event(id: EventId) -> Done<Option<Event>>;
-            events(filter: EventFilter, page: Page) -> Done<Listing<Event>>;
-            delivery(id: DeliveryId) -> Done<Option<Delivery>>;
-            deliveries(filter: DeliveryFilter, page: Page) -> Done<Listing<Delivery>>;
-            attempts(delivery: DeliveryId) -> Done<Vec<Attempt>>;
+        }
+        store_over! {
+            @all ReconcileStore, $over {}
             due_reconciles(now: Timestamp, limit: u32) -> Done<Vec<DueReconcile>>;
             next_due_reconcile() -> Done<Option<Timestamp>>;
             reconcile(id: SubscriptionId) -> Done<Option<Reconcile>>;
@@ -88,21 +102,15 @@ macro_rules! store_over {
             record_reconcile_page(page: ReconcilePage, lease: Lease) -> Done<()>;
             update_reconcile(update: ReconcileUpdate, lease: Lease) -> Done<()>;
             note_alive(now: Timestamp) -> Done<Option<Timestamp>>;
-            health() -> StoreHealth;
-            check() -> Done<Vec<String>>;
-            close() -> ();
         }
     };
-    (@all $over:ty { $($own:tt)* } $($verb:ident($($name:ident: $type:ty),*) -> $out:ty;)*) => {
+    (@all $face:ident, $over:ty { $($own:tt)* } $($verb:ident($($name:ident: $type:ty),*) -> $out:ty;)*) => {
         #[async_trait]
-        impl Store for $over {
+        impl $face for $over {
             $($own)*
             $(async fn $verb(&self, $($name: $type),*) -> $out {
                 self.inner.$verb($($name),*).await
             })*
-            fn hash_client_state(&self, client_state: &str) -> KeyedHash {
-                self.inner.hash_client_state(client_state)
-            }
         }
     };
 }

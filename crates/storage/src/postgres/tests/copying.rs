@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 
 use super::{Database, PostgresStore, migrate};
 use crate::{
-    Store,
+    ConfiguredStore as _, ReconcileStore as _, Store,
     contract::{
         Backend, Parts, World,
         make::{Tenant, all, key, unchanged},

@@ -4,7 +4,7 @@ use tidings_domain::{entropy::SystemEntropy, shard::ShardSet};
 
 use super::{Database, PostgresStore, migrate};
 use crate::{
-    Changed, Signal, Store as _,
+    Changed, ConfiguredStore as _, Signal, Store as _,
     postgres::{MigrateError, OpenError},
     seal::SealingKey,
 };

@@ -14,7 +14,7 @@ use super::{
     super::{MigrateError, OpenError, SqliteStore, database},
     Bench,
 };
-use crate::{Store as _, StoreError, seal};
+use crate::{ConfiguredStore as _, Store as _, StoreError, seal};
 
 fn raw(bench: &Bench) -> Connection {
     Connection::open(bench.path().join(database::FILE_NAME)).unwrap()

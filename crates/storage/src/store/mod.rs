@@ -5,22 +5,20 @@
 //! all, and every verb can be repeated. Not found is `None`. Times come in, none is asked for. Every sentence here has
 //! a test by its name in `contract`.
 
+mod configured;
+mod reconcile;
+
 use async_trait::async_trait;
 use tidings_domain::{
     Timestamp,
-    connection::{Connection, ConnectionState},
     delivery::{Attempt, Delivery},
-    environment::Environment,
     event::Event,
     ids::{
-        ConnectionId, DeliveryId, EnvironmentId, EventId, IntegrationId, KeyId, NotificationId,
+        ConnectionId, DeliveryId, EnvironmentId, EventId, IntegrationId, NotificationId,
         SubscriptionId, WebhookId,
     },
-    integration::{Integration, IntegrationKey},
-    key::ApiKey,
     notification::{Notification, Verdict},
     page::{Listing, Page},
-    reconcile::{Reconcile, ReconcileScope},
     shard::Shard,
     subscription::Subscription,
     webhook::Webhook,
@@ -29,12 +27,14 @@ use tidings_domain::{
 use crate::{
     Holdings, Lease, Signal, StoreError,
     record::{
-        AskReconcile, AttemptResult, DeliveryFilter, DueDelivery, DueReconcile, DueSubscription,
-        EventFilter, KeyedHash, KnownItem, NewApiKey, NewEvent, NewNotification,
-        NotificationFilter, Outcome, QueuedNotification, ReconcilePage, ReconcileUpdate, Seq,
-        StoreHealth, SubscriptionFilter, SubscriptionUpdate, WebhookChange,
+        AttemptResult, DeliveryFilter, DueDelivery, DueSubscription, EventFilter, KeyedHash,
+        NewNotification, NotificationFilter, Outcome, QueuedNotification, Seq, StoreHealth,
+        SubscriptionUpdate, WebhookChange,
     },
 };
+
+pub use configured::ConfiguredStore;
+pub use reconcile::ReconcileStore;
 
 /// For how many subscriptions one transaction asks that they be reconciled: some milliseconds.
 pub(crate) const ASKED_AT_ONCE: usize = 1_000;
@@ -50,56 +50,7 @@ pub(crate) fn is_too_long(id: &str) -> bool {
 
 /// What outlives the process.
 #[async_trait]
-pub trait Store: std::fmt::Debug + Send + Sync {
-    // --- environments ---
-
-    /// Adds an environment. `Conflict` if the name is taken.
-    async fn create_environment(&self, environment: Environment) -> Result<(), StoreError>;
-    /// Every environment, oldest first; there are few.
-    async fn environments(&self) -> Result<Vec<Environment>, StoreError>;
-    /// Removes an environment that has no integrations and no webhooks (`Conflict` otherwise), with its keys; `false` if
-    /// there was none.
-    async fn delete_environment(&self, id: EnvironmentId) -> Result<bool, StoreError>;
-
-    // --- integrations ---
-
-    /// Adds an integration. `Conflict` if the key is taken in its environment.
-    async fn create_integration(&self, integration: Integration) -> Result<(), StoreError>;
-    /// Every integration, oldest first; there are few.
-    async fn integrations(&self) -> Result<Vec<Integration>, StoreError>;
-    /// The integration with this key in this environment.
-    async fn integration(
-        &self,
-        environment: EnvironmentId,
-        key: &IntegrationKey,
-    ) -> Result<Option<Integration>, StoreError>;
-    /// Removes an integration that has no connections (`Conflict` otherwise); `false` if there was none.
-    async fn delete_integration(&self, id: IntegrationId) -> Result<bool, StoreError>;
-
-    // --- connections ---
-
-    /// Adds a connection. `Conflict` if its integration has one to that tenant.
-    async fn create_connection(&self, connection: Connection) -> Result<(), StoreError>;
-    /// One connection.
-    async fn connection(&self, id: ConnectionId) -> Result<Option<Connection>, StoreError>;
-    /// Connections, newest first, of one environment or of all.
-    async fn connections(
-        &self,
-        environment: Option<EnvironmentId>,
-        page: Page,
-    ) -> Result<Listing<Connection>, StoreError>;
-    /// Sets whether a connection can be used, and tells the events of that, in one transaction. Does nothing if that has
-    /// been known before: of several that find out at the same time, one tells.
-    async fn set_connection_state(
-        &self,
-        id: ConnectionId,
-        state: ConnectionState,
-        events: Vec<NewEvent>,
-    ) -> Result<(), StoreError>;
-    /// Removes a connection that has no subscriptions (`Conflict` otherwise); `false` if there was none. What its past
-    /// notifications led to stays.
-    async fn delete_connection(&self, id: ConnectionId) -> Result<bool, StoreError>;
-
+pub trait Store: ConfiguredStore + ReconcileStore + std::fmt::Debug {
     // --- subscriptions ---
 
     /// Adds a subscription: the intent, before Graph is asked. `Conflict` if its connection has one with the same
@@ -173,21 +124,6 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// last go some seconds later. What has arrived stays listed.
     async fn delete_webhook(&self, id: WebhookId) -> Result<bool, StoreError>;
 
-    // --- API keys ---
-
-    /// Adds a key.
-    async fn create_key(&self, key: NewApiKey) -> Result<(), StoreError>;
-    /// The key with this hash.
-    async fn key_by_hash(&self, hash: [u8; 32]) -> Result<Option<ApiKey>, StoreError>;
-    /// Keys, newest first, of one environment or of all.
-    async fn keys(
-        &self,
-        environment: Option<EnvironmentId>,
-        page: Page,
-    ) -> Result<Listing<ApiKey>, StoreError>;
-    /// Removes a key; `false` if there was none.
-    async fn delete_key(&self, id: KeyId) -> Result<bool, StoreError>;
-
     // --- ingest ---
 
     /// Records the notifications of one POST, all or none, and gives the verdict of each.
@@ -250,62 +186,6 @@ pub trait Store: std::fmt::Debug + Send + Sync {
         lease: Lease,
         outcome: Outcome,
     ) -> Result<bool, StoreError>;
-
-    // --- reconcile ---
-
-    /// Subscriptions of held shards that are to be reconciled at `now`, the longest due first.
-    async fn due_reconciles(
-        &self,
-        now: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<DueReconcile>, StoreError>;
-    /// The earliest time at which a subscription of a held shard is to be reconciled.
-    async fn next_due_reconcile(&self) -> Result<Option<Timestamp>, StoreError>;
-    /// Where reconciling a subscription stands; `None` if it is not reconciled.
-    async fn reconcile(&self, id: SubscriptionId) -> Result<Option<Reconcile>, StoreError>;
-    /// Has those of these subscriptions reconciled that are at all, and says how many. Of many it asks in slices, so that
-    /// others need not wait: when it fails, some may have been asked for. It can be repeated.
-    async fn ask_reconcile(
-        &self,
-        which: SubscriptionFilter,
-        ask: AskReconcile,
-    ) -> Result<u64, StoreError>;
-    /// The scopes of a subscription that are known.
-    async fn reconcile_scopes(&self, id: SubscriptionId)
-    -> Result<Vec<ReconcileScope>, StoreError>;
-    /// What is known of these items. Nothing ever is of one whose id, or whose scope's, is longer than 1,024 bytes:
-    /// Microsoft's are not.
-    async fn known_items(
-        &self,
-        id: SubscriptionId,
-        items: Vec<String>,
-    ) -> Result<Vec<KnownItem>, StoreError>;
-    /// Items of a scope that the enumeration of this number, or a later one, has not shown; in the order of their ids,
-    /// behind `after`.
-    async fn items_not_shown(
-        &self,
-        id: SubscriptionId,
-        scope: String,
-        enumeration: u64,
-        after: String,
-        limit: u32,
-    ) -> Result<Vec<KnownItem>, StoreError>;
-    /// Records what one answer of an enumeration led to, all or nothing: its finds enter the queue of enrich as accepted,
-    /// each a change of its own. `Missing` if the subscription is gone; `Overloaded` and `Full` as for notifications.
-    async fn record_reconcile_page(
-        &self,
-        page: ReconcilePage,
-        lease: Lease,
-    ) -> Result<(), StoreError>;
-    /// Records how far reconciling a subscription is. `Missing` if the subscription is gone.
-    async fn update_reconcile(
-        &self,
-        update: ReconcileUpdate,
-        lease: Lease,
-    ) -> Result<(), StoreError>;
-    /// Records that somebody is at work at `now`, and gives when that was said last; `None` if never. Where several nodes
-    /// share the store, any of them counts.
-    async fn note_alive(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError>;
 
     // --- deliver ---
 

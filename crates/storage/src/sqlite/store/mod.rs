@@ -1,23 +1,21 @@
 //! The verbs, each in one line: to the writer or to a reader.
 
+mod configured;
+mod reconcile;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use tidings_domain::{
     Timestamp,
-    connection::{Connection, ConnectionState},
     delivery::{Attempt, Delivery},
-    environment::Environment,
     event::Event,
     ids::{
-        ConnectionId, DeliveryId, EnvironmentId, EventId, IntegrationId, KeyId, NotificationId,
+        ConnectionId, DeliveryId, EnvironmentId, EventId, IntegrationId, NotificationId,
         SubscriptionId, WebhookId,
     },
-    integration::{Integration, IntegrationKey},
-    key::ApiKey,
     notification::{Notification, Verdict},
     page::{Listing, Page},
-    reconcile::{Reconcile, ReconcileScope},
     shard::Shard,
     subscription::Subscription,
     webhook::Webhook,
@@ -26,23 +24,20 @@ use tidings_domain::{
 use super::{
     SqliteStore,
     arrivals::Arrived,
-    connections, deliver, deliveries, enrich, environments, events, ingest, integrations, keys,
-    known_items, lists, notifications,
+    deliver, deliveries, enrich, events, ingest, lists, notifications,
     outcomes::SummedEvent,
-    reconcile, reconcile_page, subscriptions, webhooks,
+    subscriptions, webhooks,
     writer::{Kind, Tx, Undone},
 };
 use crate::{
     Holdings, Lease, Signal, Store, StoreError,
     record::{
-        AskReconcile, AttemptResult, DeliveryFilter, DueDelivery, DueReconcile, DueSubscription,
-        EventFilter, KeyedHash, KnownItem, NewApiKey, NewEvent, NewNotification,
-        NotificationFilter, Outcome, QueuedNotification, ReconcilePage, ReconcileUpdate, Seq,
-        StoreHealth, SubscriptionFilter, SubscriptionUpdate, WebhookChange,
+        AttemptResult, DeliveryFilter, DueDelivery, DueSubscription, EventFilter, KeyedHash,
+        NewNotification, NotificationFilter, Outcome, QueuedNotification, Seq, StoreHealth,
+        SubscriptionUpdate, WebhookChange,
     },
     rejected,
     seal::Seal,
-    store::ASKED_AT_ONCE,
 };
 
 impl SqliteStore {
@@ -85,78 +80,6 @@ impl SqliteStore {
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn create_environment(&self, environment: Environment) -> Result<(), StoreError> {
-        self.create(move |tx| environments::create(tx, &environment))
-            .await
-    }
-
-    async fn environments(&self) -> Result<Vec<Environment>, StoreError> {
-        self.readers.read(environments::all).await
-    }
-
-    async fn delete_environment(&self, id: EnvironmentId) -> Result<bool, StoreError> {
-        self.change(move |tx| environments::delete(tx, id)).await
-    }
-
-    async fn create_integration(&self, integration: Integration) -> Result<(), StoreError> {
-        self.create(move |tx| integrations::create(tx, &integration))
-            .await
-    }
-
-    async fn integrations(&self) -> Result<Vec<Integration>, StoreError> {
-        self.read_sealed(integrations::all).await
-    }
-
-    async fn integration(
-        &self,
-        environment: EnvironmentId,
-        key: &IntegrationKey,
-    ) -> Result<Option<Integration>, StoreError> {
-        let key = key.clone();
-        self.read_sealed(move |sql, seal| integrations::by_key(sql, seal, environment, &key))
-            .await
-    }
-
-    async fn delete_integration(&self, id: IntegrationId) -> Result<bool, StoreError> {
-        self.change(move |tx| integrations::delete(tx, id)).await
-    }
-
-    async fn create_connection(&self, connection: Connection) -> Result<(), StoreError> {
-        self.create(move |tx| connections::create(tx, &connection))
-            .await
-    }
-
-    async fn connection(&self, id: ConnectionId) -> Result<Option<Connection>, StoreError> {
-        self.readers
-            .read(move |sql| connections::one(sql, id))
-            .await
-    }
-
-    async fn connections(
-        &self,
-        environment: Option<EnvironmentId>,
-        page: Page,
-    ) -> Result<Listing<Connection>, StoreError> {
-        let after = lists::after(&page)?;
-        self.readers
-            .read(move |sql| connections::list(sql, environment, &page, after))
-            .await
-    }
-
-    async fn set_connection_state(
-        &self,
-        id: ConnectionId,
-        state: ConnectionState,
-        events: Vec<NewEvent>,
-    ) -> Result<(), StoreError> {
-        self.change(move |tx| connections::set_state(tx, id, &state, &events))
-            .await
-    }
-
-    async fn delete_connection(&self, id: ConnectionId) -> Result<bool, StoreError> {
-        self.change(move |tx| connections::delete(tx, id)).await
-    }
-
     async fn create_subscription(
         &self,
         subscription: Subscription,
@@ -254,29 +177,6 @@ impl Store for SqliteStore {
 
     async fn delete_webhook(&self, id: WebhookId) -> Result<bool, StoreError> {
         self.change(move |tx| webhooks::delete(tx, id)).await
-    }
-
-    async fn create_key(&self, key: NewApiKey) -> Result<(), StoreError> {
-        self.create(move |tx| keys::create(tx, &key)).await
-    }
-
-    async fn key_by_hash(&self, hash: [u8; 32]) -> Result<Option<ApiKey>, StoreError> {
-        self.readers.read(move |sql| keys::by_hash(sql, hash)).await
-    }
-
-    async fn keys(
-        &self,
-        environment: Option<EnvironmentId>,
-        page: Page,
-    ) -> Result<Listing<ApiKey>, StoreError> {
-        let after = lists::after(&page)?;
-        self.readers
-            .read(move |sql| keys::list(sql, environment, &page, after))
-            .await
-    }
-
-    async fn delete_key(&self, id: KeyId) -> Result<bool, StoreError> {
-        self.change(move |tx| keys::delete(tx, id)).await
     }
 
     async fn record_notifications(
@@ -386,98 +286,6 @@ impl Store for SqliteStore {
             .write(Kind::Completion, rows, move |tx| {
                 enrich::finish(tx, seq, &outcome, &events)
             })
-            .await
-    }
-
-    async fn due_reconciles(
-        &self,
-        now: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<DueReconcile>, StoreError> {
-        self.readers
-            .read(move |sql| reconcile::due(sql, now, limit))
-            .await
-    }
-
-    async fn next_due_reconcile(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.readers.read(reconcile::next_due).await
-    }
-
-    async fn reconcile(&self, id: SubscriptionId) -> Result<Option<Reconcile>, StoreError> {
-        self.readers.read(move |sql| reconcile::one(sql, id)).await
-    }
-
-    async fn ask_reconcile(
-        &self,
-        which: SubscriptionFilter,
-        ask: AskReconcile,
-    ) -> Result<u64, StoreError> {
-        let meant = self
-            .readers
-            .read(move |sql| reconcile::meant(sql, which))
-            .await?;
-        let mut asked = 0;
-        for slice in meant.chunks(ASKED_AT_ONCE) {
-            let slice = slice.to_vec();
-            asked += self
-                .change(move |tx| Ok(reconcile::ask(tx, &slice, &ask)?))
-                .await?;
-        }
-        Ok(asked)
-    }
-
-    async fn reconcile_scopes(
-        &self,
-        id: SubscriptionId,
-    ) -> Result<Vec<ReconcileScope>, StoreError> {
-        self.readers
-            .read(move |sql| reconcile::scopes(sql, id))
-            .await
-    }
-
-    async fn known_items(
-        &self,
-        id: SubscriptionId,
-        items: Vec<String>,
-    ) -> Result<Vec<KnownItem>, StoreError> {
-        self.readers
-            .read(move |sql| known_items::these(sql, id, &items))
-            .await
-    }
-
-    async fn items_not_shown(
-        &self,
-        id: SubscriptionId,
-        scope: String,
-        enumeration: u64,
-        after: String,
-        limit: u32,
-    ) -> Result<Vec<KnownItem>, StoreError> {
-        self.readers
-            .read(move |sql| known_items::not_shown(sql, id, &scope, enumeration, &after, limit))
-            .await
-    }
-
-    async fn record_reconcile_page(
-        &self,
-        mut page: ReconcilePage,
-        _: Lease,
-    ) -> Result<(), StoreError> {
-        let finds = reconcile_page::finds(&mut page);
-        let rows = 1 + finds.len() + page.items.len() + page.forget.len();
-        self.writer
-            .write(Kind::New, rows, move |tx| {
-                reconcile_page::record(tx, &page, &finds)
-            })
-            .await
-    }
-
-    async fn update_reconcile(&self, update: ReconcileUpdate, _: Lease) -> Result<(), StoreError> {
-        self.change(move |tx| reconcile::update(tx, &update)).await
-    }
-
-    async fn note_alive(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        self.change(move |tx| Ok(reconcile::note_alive(tx, now)?))
             .await
     }
 

@@ -1,152 +1,43 @@
 //! The verbs, each in one line: to a lane of the writer, or on a connection.
 
+mod configured;
+mod on;
+mod reconcile;
+
 use async_trait::async_trait;
 use tidings_domain::{
     Timestamp,
-    connection::{Connection, ConnectionState},
     delivery::{Attempt, Delivery},
-    environment::Environment,
     event::Event,
     ids::{
-        ConnectionId, DeliveryId, EnvironmentId, EventId, IntegrationId, KeyId, NotificationId,
+        ConnectionId, DeliveryId, EnvironmentId, EventId, IntegrationId, NotificationId,
         SubscriptionId, WebhookId,
     },
-    integration::{Integration, IntegrationKey},
-    key::ApiKey,
     notification::{Notification, Verdict},
     page::{Listing, Page},
-    reconcile::{Reconcile, ReconcileScope},
     shard::Shard,
     subscription::Subscription,
     webhook::Webhook,
 };
 
+use on::on;
+
 use super::{
-    PostgresStore, connections, deliver, deliveries, enrich, environments, events, ingest,
-    integrations, keys, known_items, lists, notifications,
-    pool::Purpose,
-    reconcile, reconcile_page, subscriptions,
-    trouble::{Trouble, Undone},
-    webhooks,
+    PostgresStore, deliver, deliveries, enrich, events, ingest, lists, notifications,
+    subscriptions, webhooks,
 };
 use crate::{
     Holdings, Lease, Signal, Store, StoreError,
     record::{
-        AskReconcile, AttemptResult, DeliveryFilter, DueDelivery, DueReconcile, DueSubscription,
-        EventFilter, KeyedHash, KnownItem, NewApiKey, NewEvent, NewNotification,
-        NotificationFilter, Outcome, QueuedNotification, ReconcilePage, ReconcileUpdate, Seq,
-        StoreHealth, SubscriptionFilter, SubscriptionUpdate, WebhookChange,
+        AttemptResult, DeliveryFilter, DueDelivery, DueSubscription, EventFilter, KeyedHash,
+        NewNotification, NotificationFilter, Outcome, QueuedNotification, Seq, StoreHealth,
+        SubscriptionUpdate, WebhookChange,
     },
     rejected,
-    store::ASKED_AT_ONCE,
 };
-
-/// How often a verb is tried again that collided with another.
-const COLLISIONS: u32 = 5;
-
-type Done<T> = Result<T, StoreError>;
-
-/// Does something on a connection: `read`, `write` and `list` for whoever asks, `take` and `complete` for the stages.
-///
-/// Once, or, where it only reads, once more on a new one if the first had died.
-macro_rules! on {
-    ($store:expr, list $sql:ident => $work:expr) => { on!($store, Purpose::Listing, reads $sql => $work) };
-    ($store:expr, read $sql:ident => $work:expr) => { on!($store, Purpose::Asking, reads $sql => $work) };
-    ($store:expr, take $sql:ident => $work:expr) => { on!($store, Purpose::Work, reads $sql => $work) };
-    ($store:expr, write $sql:ident => $work:expr) => { on!($store, Purpose::Asking, writes $sql => $work) };
-    ($store:expr, complete $sql:ident => $work:expr) => { on!($store, Purpose::Work, writes $sql => $work) };
-    ($store:expr, $purpose:expr, reads $sql:ident => $work:expr) => {{
-        let lent = $store.shared.pool.lend($purpose).await?;
-        let used = lent.used;
-        match lent.run(async |$sql| $work.await).await {
-            Err(Undone::Sql(error)) if used && Trouble::of(&error) == Trouble::Lost => {
-                let lent = $store.shared.pool.lend($purpose).await?;
-                Ok(lent.run(async |$sql| $work.await).await?)
-            }
-            done => Ok(done?),
-        }
-    }};
-    ($store:expr, $purpose:expr, writes $sql:ident => $work:expr) => {{
-        let mut collisions = 0;
-        loop {
-            let lent = $store.shared.pool.lend($purpose).await?;
-            match lent.run(async |$sql| $work.await).await {
-                // Two who waited for each other: this one was rolled back whole.
-                Err(Undone::Sql(error))
-                    if collisions < COLLISIONS && Trouble::of(&error) == Trouble::Collision =>
-                {
-                    collisions += 1;
-                }
-                done => break Ok(done?),
-            }
-        }
-    }};
-}
 
 #[async_trait]
 impl Store for PostgresStore {
-    async fn create_environment(&self, environment: Environment) -> Result<(), StoreError> {
-        on!(self, write sql => environments::create(&self.shared, sql, &environment))
-    }
-
-    async fn environments(&self) -> Result<Vec<Environment>, StoreError> {
-        on!(self, read sql => environments::all(sql))
-    }
-
-    async fn delete_environment(&self, id: EnvironmentId) -> Result<bool, StoreError> {
-        on!(self, write sql => environments::delete(&self.shared, sql, id))
-    }
-
-    async fn create_integration(&self, integration: Integration) -> Result<(), StoreError> {
-        on!(self, write sql => integrations::create(&self.shared, sql, &integration))
-    }
-
-    async fn integrations(&self) -> Result<Vec<Integration>, StoreError> {
-        on!(self, read sql => integrations::all(&self.shared, sql))
-    }
-
-    async fn integration(
-        &self,
-        environment: EnvironmentId,
-        key: &IntegrationKey,
-    ) -> Result<Option<Integration>, StoreError> {
-        on!(self, read sql => integrations::by_key(&self.shared, sql, environment, key))
-    }
-
-    async fn delete_integration(&self, id: IntegrationId) -> Result<bool, StoreError> {
-        on!(self, write sql => integrations::delete(&self.shared, sql, id))
-    }
-
-    async fn create_connection(&self, connection: Connection) -> Result<(), StoreError> {
-        on!(self, write sql => connections::create(&self.shared, sql, &connection))
-    }
-
-    async fn connection(&self, id: ConnectionId) -> Result<Option<Connection>, StoreError> {
-        on!(self, read sql => connections::one(sql, id))
-    }
-
-    async fn connections(
-        &self,
-        environment: Option<EnvironmentId>,
-        page: Page,
-    ) -> Result<Listing<Connection>, StoreError> {
-        let after = lists::after(&page)?;
-        on!(self, read sql => connections::list(sql, environment, &page, after))
-    }
-
-    async fn set_connection_state(
-        &self,
-        id: ConnectionId,
-        state: ConnectionState,
-        events: Vec<NewEvent>,
-    ) -> Result<(), StoreError> {
-        on!(self, write sql => connections::set_state(&self.shared, sql, id, &state, &events))
-    }
-
-    async fn delete_connection(&self, id: ConnectionId) -> Result<bool, StoreError> {
-        on!(self, write sql => connections::delete(&self.shared, sql, id))
-    }
-
     async fn create_subscription(
         &self,
         subscription: Subscription,
@@ -230,27 +121,6 @@ impl Store for PostgresStore {
 
     async fn delete_webhook(&self, id: WebhookId) -> Result<bool, StoreError> {
         on!(self, write sql => webhooks::delete(&self.shared, sql, id))
-    }
-
-    async fn create_key(&self, key: NewApiKey) -> Result<(), StoreError> {
-        on!(self, write sql => keys::create(sql, &key))
-    }
-
-    async fn key_by_hash(&self, hash: [u8; 32]) -> Result<Option<ApiKey>, StoreError> {
-        on!(self, read sql => keys::by_hash(sql, hash))
-    }
-
-    async fn keys(
-        &self,
-        environment: Option<EnvironmentId>,
-        page: Page,
-    ) -> Result<Listing<ApiKey>, StoreError> {
-        let after = lists::after(&page)?;
-        on!(self, read sql => keys::list(sql, environment, &page, after))
-    }
-
-    async fn delete_key(&self, id: KeyId) -> Result<bool, StoreError> {
-        on!(self, write sql => keys::delete(sql, id))
     }
 
     async fn record_notifications(
@@ -338,83 +208,6 @@ impl Store for PostgresStore {
                 outcome,
             })
             .await
-    }
-
-    async fn due_reconciles(
-        &self,
-        now: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<DueReconcile>, StoreError> {
-        on!(self, take sql => reconcile::due(&self.shared, sql, now, limit))
-    }
-
-    async fn next_due_reconcile(&self) -> Result<Option<Timestamp>, StoreError> {
-        on!(self, take sql => reconcile::next_due(&self.shared, sql))
-    }
-
-    async fn reconcile(&self, id: SubscriptionId) -> Result<Option<Reconcile>, StoreError> {
-        on!(self, read sql => reconcile::one(sql, id))
-    }
-
-    async fn ask_reconcile(
-        &self,
-        which: SubscriptionFilter,
-        ask: AskReconcile,
-    ) -> Result<u64, StoreError> {
-        let meant: Done<Vec<String>> = on!(self, read sql => reconcile::meant(sql, which));
-        let mut asked = 0;
-        for slice in meant?.chunks(ASKED_AT_ONCE) {
-            let done: Done<u64> =
-                on!(self, write sql => reconcile::ask(&self.shared, sql, slice, &ask));
-            asked += done?;
-        }
-        Ok(asked)
-    }
-
-    async fn reconcile_scopes(
-        &self,
-        id: SubscriptionId,
-    ) -> Result<Vec<ReconcileScope>, StoreError> {
-        on!(self, take sql => reconcile::scopes(sql, id))
-    }
-
-    async fn known_items(
-        &self,
-        id: SubscriptionId,
-        items: Vec<String>,
-    ) -> Result<Vec<KnownItem>, StoreError> {
-        on!(self, take sql => known_items::these(sql, id, &items))
-    }
-
-    async fn items_not_shown(
-        &self,
-        id: SubscriptionId,
-        scope: String,
-        enumeration: u64,
-        after: String,
-        limit: u32,
-    ) -> Result<Vec<KnownItem>, StoreError> {
-        on!(self, take sql => known_items::not_shown(sql, id, &scope, enumeration, &after, limit))
-    }
-
-    async fn record_reconcile_page(
-        &self,
-        page: ReconcilePage,
-        lease: Lease,
-    ) -> Result<(), StoreError> {
-        on!(self, complete sql => reconcile_page::record(&self.shared, sql, &page, lease))
-    }
-
-    async fn update_reconcile(
-        &self,
-        update: ReconcileUpdate,
-        lease: Lease,
-    ) -> Result<(), StoreError> {
-        on!(self, complete sql => reconcile::update(&self.shared, sql, &update, lease))
-    }
-
-    async fn note_alive(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        on!(self, complete sql => reconcile::note_alive(sql, now))
     }
 
     async fn webhooks_with_pending(&self) -> Result<Vec<(WebhookId, Timestamp)>, StoreError> {

@@ -1,0 +1,99 @@
+//! The verbs of comparing.
+
+use async_trait::async_trait;
+use tidings_domain::{
+    Timestamp,
+    ids::SubscriptionId,
+    reconcile::{Reconcile, ReconcileScope},
+};
+
+use super::on::on;
+use crate::{
+    Lease, StoreError,
+    postgres::{PostgresStore, known_items, reconcile, reconcile_page},
+    record::{
+        AskReconcile, DueReconcile, KnownItem, ReconcilePage, ReconcileUpdate, SubscriptionFilter,
+    },
+    store::{ASKED_AT_ONCE, ReconcileStore},
+};
+
+#[async_trait]
+impl ReconcileStore for PostgresStore {
+    async fn due_reconciles(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<DueReconcile>, StoreError> {
+        on!(self, take sql => reconcile::due(&self.shared, sql, now, limit))
+    }
+
+    async fn next_due_reconcile(&self) -> Result<Option<Timestamp>, StoreError> {
+        on!(self, take sql => reconcile::next_due(&self.shared, sql))
+    }
+
+    async fn reconcile(&self, id: SubscriptionId) -> Result<Option<Reconcile>, StoreError> {
+        on!(self, read sql => reconcile::one(sql, id))
+    }
+
+    async fn ask_reconcile(
+        &self,
+        which: SubscriptionFilter,
+        ask: AskReconcile,
+    ) -> Result<u64, StoreError> {
+        let meant: Result<Vec<String>, StoreError> =
+            on!(self, read sql => reconcile::meant(sql, which));
+        let mut asked = 0;
+        for slice in meant?.chunks(ASKED_AT_ONCE) {
+            let done: Result<u64, StoreError> =
+                on!(self, write sql => reconcile::ask(&self.shared, sql, slice, &ask));
+            asked += done?;
+        }
+        Ok(asked)
+    }
+
+    async fn reconcile_scopes(
+        &self,
+        id: SubscriptionId,
+    ) -> Result<Vec<ReconcileScope>, StoreError> {
+        on!(self, take sql => reconcile::scopes(sql, id))
+    }
+
+    async fn known_items(
+        &self,
+        id: SubscriptionId,
+        items: Vec<String>,
+    ) -> Result<Vec<KnownItem>, StoreError> {
+        on!(self, take sql => known_items::these(sql, id, &items))
+    }
+
+    async fn items_not_shown(
+        &self,
+        id: SubscriptionId,
+        scope: String,
+        enumeration: u64,
+        after: String,
+        limit: u32,
+    ) -> Result<Vec<KnownItem>, StoreError> {
+        on!(self, take sql => known_items::not_shown(sql, id, &scope, enumeration, &after, limit))
+    }
+
+    async fn record_reconcile_page(
+        &self,
+        page: ReconcilePage,
+        lease: Lease,
+    ) -> Result<(), StoreError> {
+        on!(self, complete sql => reconcile_page::record(&self.shared, sql, &page, lease))
+    }
+
+    async fn update_reconcile(
+        &self,
+        update: ReconcileUpdate,
+        lease: Lease,
+    ) -> Result<(), StoreError> {
+        on!(self, complete sql => reconcile::update(&self.shared, sql, &update, lease))
+    }
+
+    async fn note_alive(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        on!(self, complete sql => reconcile::note_alive(sql, now))
+    }
+}

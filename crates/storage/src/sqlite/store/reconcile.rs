@@ -1,0 +1,112 @@
+//! The verbs of comparing.
+
+use async_trait::async_trait;
+use tidings_domain::{
+    Timestamp,
+    ids::SubscriptionId,
+    reconcile::{Reconcile, ReconcileScope},
+};
+
+use crate::{
+    Lease, StoreError,
+    record::{
+        AskReconcile, DueReconcile, KnownItem, ReconcilePage, ReconcileUpdate, SubscriptionFilter,
+    },
+    sqlite::{SqliteStore, known_items, reconcile, reconcile_page, writer::Kind},
+    store::{ASKED_AT_ONCE, ReconcileStore},
+};
+
+#[async_trait]
+impl ReconcileStore for SqliteStore {
+    async fn due_reconciles(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<DueReconcile>, StoreError> {
+        self.readers
+            .read(move |sql| reconcile::due(sql, now, limit))
+            .await
+    }
+
+    async fn next_due_reconcile(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.readers.read(reconcile::next_due).await
+    }
+
+    async fn reconcile(&self, id: SubscriptionId) -> Result<Option<Reconcile>, StoreError> {
+        self.readers.read(move |sql| reconcile::one(sql, id)).await
+    }
+
+    async fn ask_reconcile(
+        &self,
+        which: SubscriptionFilter,
+        ask: AskReconcile,
+    ) -> Result<u64, StoreError> {
+        let meant = self
+            .readers
+            .read(move |sql| reconcile::meant(sql, which))
+            .await?;
+        let mut asked = 0;
+        for slice in meant.chunks(ASKED_AT_ONCE) {
+            let slice = slice.to_vec();
+            asked += self
+                .change(move |tx| Ok(reconcile::ask(tx, &slice, &ask)?))
+                .await?;
+        }
+        Ok(asked)
+    }
+
+    async fn reconcile_scopes(
+        &self,
+        id: SubscriptionId,
+    ) -> Result<Vec<ReconcileScope>, StoreError> {
+        self.readers
+            .read(move |sql| reconcile::scopes(sql, id))
+            .await
+    }
+
+    async fn known_items(
+        &self,
+        id: SubscriptionId,
+        items: Vec<String>,
+    ) -> Result<Vec<KnownItem>, StoreError> {
+        self.readers
+            .read(move |sql| known_items::these(sql, id, &items))
+            .await
+    }
+
+    async fn items_not_shown(
+        &self,
+        id: SubscriptionId,
+        scope: String,
+        enumeration: u64,
+        after: String,
+        limit: u32,
+    ) -> Result<Vec<KnownItem>, StoreError> {
+        self.readers
+            .read(move |sql| known_items::not_shown(sql, id, &scope, enumeration, &after, limit))
+            .await
+    }
+
+    async fn record_reconcile_page(
+        &self,
+        mut page: ReconcilePage,
+        _: Lease,
+    ) -> Result<(), StoreError> {
+        let finds = reconcile_page::finds(&mut page);
+        let rows = 1 + finds.len() + page.items.len() + page.forget.len();
+        self.writer
+            .write(Kind::New, rows, move |tx| {
+                reconcile_page::record(tx, &page, &finds)
+            })
+            .await
+    }
+
+    async fn update_reconcile(&self, update: ReconcileUpdate, _: Lease) -> Result<(), StoreError> {
+        self.change(move |tx| reconcile::update(tx, &update)).await
+    }
+
+    async fn note_alive(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        self.change(move |tx| Ok(reconcile::note_alive(tx, now)?))
+            .await
+    }
+}
