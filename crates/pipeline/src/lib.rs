@@ -20,6 +20,7 @@
 //! | `operational` | the events of what becomes of subscriptions and connections |
 //! | [`fence`] | what this node may still work on, where there are several |
 //! | [`signals`] | what other nodes did: who is to hear of it |
+//! | `together` | several that ask one thing each, as one |
 //! | [`wake`] | the hint from one stage to the next |
 //! | [`supervisor`] | keeps loops alive, and ends them in two steps |
 //! | [`metrics`] | what is counted and measured |
@@ -39,6 +40,7 @@ pub mod signals;
 pub mod signature;
 pub mod subscribe;
 pub mod supervisor;
+mod together;
 pub mod version;
 pub mod wake;
 

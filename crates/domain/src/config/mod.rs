@@ -100,10 +100,12 @@ pub struct IngestConfig {
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct EnrichConfig {
-    /// How many fetches may be under way at one time; 0 lets the stage rest.
+    /// How many calls may be under way at one time; 0 lets the stage rest.
     pub concurrency: usize,
-    /// How many of them to one mailbox; Graph allows 4.
+    /// How many items of one mailbox may be fetched at one time; Graph allows 4.
     pub per_mailbox: usize,
+    /// How many items of one tenant may be fetched with one call, of those that had to wait; Graph allows 20.
+    pub batch: usize,
     /// The time limit of one fetch.
     pub timeout: Span,
     /// The largest object that is put into an event, in bytes.

@@ -21,6 +21,9 @@ mod subscriptions;
 
 pub use crate::wire::batch::MAX_PARTS;
 
+/// The most of a whole answer that is read, unless one part may have more: twenty large items at one time are not worth
+/// the memory.
+const ANSWER_CAP: usize = 4 * 1024 * 1024;
 /// The most of an answer's frame that is read beside the bodies of its parts: ids, statuses, headers.
 const FRAME_CAP: usize = 64 * 1024;
 
@@ -75,7 +78,7 @@ impl Part {
 
 impl GraphClient {
     /// Makes all calls, at most [`MAX_PARTS`] at a time, and gives their answers in the order of the parts. No answer may
-    /// have more than `cap` bytes.
+    /// have more than `cap` bytes, nor all of one batch more than 4 MiB or `cap`.
     ///
     /// Parts run side by side in no order. A part that Graph left without an answer is `Unavailable`. When a whole batch
     /// fails, its parts and those not sent yet fail with it.
@@ -152,7 +155,10 @@ impl GraphClient {
             .collect();
         let path = format!("{}/$batch", version.as_str());
         let body = json(&BatchRequest { requests })?;
-        let whole = cap.saturating_mul(parts.len()).saturating_add(FRAME_CAP);
+        let whole = cap
+            .saturating_mul(parts.len())
+            .min(ANSWER_CAP.max(cap))
+            .saturating_add(FRAME_CAP);
         let call = Call::new(Method::POST, &path, body, whole);
         let answer = self.call(access, call).await?;
         let now = self.inner.clock.now();

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tidings_domain::Entropy;
 
+use super::lanes::CallNumber;
+
 /// So many failures in a row, and calls to this tenant stop but for a probe.
 const FAILURES: u32 = 5;
 /// The wait before the first probe; it doubles with each that fails.
@@ -32,6 +34,8 @@ pub(super) enum Contact {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Breaker {
     failures: u32,
+    /// The call that failed last: all items of a batch fail with it, and that is one failure.
+    last_failed: Option<CallNumber>,
     wait: Duration,
     /// Shut until then, on the monotonic clock.
     shut_until: Option<Duration>,
@@ -48,8 +52,14 @@ impl Breaker {
         self.failures == 0
     }
 
-    /// Takes note of a call; `true` if it shut the breaker.
-    pub(super) fn note(&mut self, contact: Contact, now: Duration, entropy: &dyn Entropy) -> bool {
+    /// Takes note of what an item's part of a call came to; `true` if it shut the breaker.
+    pub(super) fn note(
+        &mut self,
+        contact: Contact,
+        call: CallNumber,
+        now: Duration,
+        entropy: &dyn Entropy,
+    ) -> bool {
         let (first, longest, asked) = match contact {
             Contact::NotAsked => return false,
             Contact::Answered => {
@@ -59,6 +69,9 @@ impl Breaker {
             Contact::Failed(asked) => (FIRST_WAIT, LONGEST_WAIT, asked.unwrap_or_default()),
             Contact::Broken => (FIRST_WAIT_BROKEN, LONGEST_WAIT_BROKEN, Duration::ZERO),
         };
+        if self.last_failed.replace(call) == Some(call) {
+            return false;
+        }
         self.failures = self.failures.saturating_add(1);
         // A call that began before the breaker shut tells nothing new.
         if self.shut_until.is_some_and(|until| now < until) {
@@ -85,10 +98,16 @@ mod tests {
         let entropy = SeededEntropy::new(1);
         let mut breaker = Breaker::default();
         let mut now = Duration::ZERO;
+        let mut calls = (1..).map(CallNumber);
+        let mut call = || calls.next().unwrap();
+        let failed = Contact::Failed(None);
         for _ in 1..FAILURES {
-            assert!(!breaker.note(Contact::Failed(None), now, &entropy));
+            let call = call();
+            assert!(!breaker.note(failed, call, now, &entropy));
+            // Another item of the same call.
+            assert!(!breaker.note(failed, call, now, &entropy));
         }
-        assert!(breaker.note(Contact::Failed(None), now, &entropy));
+        assert!(breaker.note(failed, call(), now, &entropy));
         let mut last = Duration::ZERO;
         for _ in 0..6 {
             let until = breaker.shut_until().unwrap();
@@ -96,9 +115,9 @@ mod tests {
             assert!(wait > last.mul_f64(1.2));
             last = wait;
             now = until;
-            assert!(breaker.note(Contact::Failed(None), now, &entropy));
+            assert!(breaker.note(failed, call(), now, &entropy));
         }
-        assert!(!breaker.note(Contact::Answered, now, &entropy));
+        assert!(!breaker.note(Contact::Answered, call(), now, &entropy));
         assert_eq!(breaker, Breaker::default());
     }
 
@@ -106,7 +125,7 @@ mod tests {
     fn broken_credentials_shut_it_at_once_and_a_wish_is_honoured_within_limits() {
         let entropy = SeededEntropy::new(1);
         let mut breaker = Breaker::default();
-        assert!(breaker.note(Contact::Broken, Duration::ZERO, &entropy));
+        assert!(breaker.note(Contact::Broken, CallNumber(1), Duration::ZERO, &entropy));
         assert!(breaker.shut_until().unwrap() >= Duration::from_secs(12));
 
         let mut breaker = Breaker {
@@ -114,7 +133,8 @@ mod tests {
             ..Breaker::default()
         };
         let day = Some(Duration::from_hours(24));
-        assert!(breaker.note(Contact::Failed(day), Duration::ZERO, &entropy));
+        let failed = Contact::Failed(day);
+        assert!(breaker.note(failed, CallNumber(1), Duration::ZERO, &entropy));
         assert_eq!(breaker.shut_until(), Some(LONGEST_WAIT));
     }
 }

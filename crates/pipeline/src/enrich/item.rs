@@ -25,12 +25,14 @@ use super::{
     EnrichParts, STORE_PAUSE,
     backlog::Work,
     breaker::Contact,
+    call::{self, Answer, Question, Share},
     event::{self, Found},
     known, lifecycle,
     look::{self, Seen},
 };
 use crate::{
     directory::Change, ingest::held, manage::connection::access, metrics::Stage, reconcile,
+    together::Seat,
 };
 
 /// The wait after the first failure; it doubles with each.
@@ -113,23 +115,28 @@ impl Ended {
 }
 
 /// Takes an item's turn. `work` is read if it is not there. `held` says which shards were ours when the turn began.
+/// `share` is its part in what it does together with others.
 pub(super) async fn run(
     parts: &EnrichParts,
     seq: Seq,
     work: Option<Box<Work>>,
     held: Held,
+    share: Share,
 ) -> Ended {
+    let Share { reading, asking } = share;
     let work = match work {
-        Some(work) => work,
-        None => match parts.store.queued_notifications_at(vec![seq]).await {
-            Ok(mut found) => match found.pop() {
-                Some(queued) => Work::new(queued),
-                None if parts.fence.now() == held => return finished(Contact::NotAsked),
-                // Perhaps it is there, and was not ours for a moment.
-                None => return lost(Contact::NotAsked),
-            },
-            Err(error) => {
-                tracing::warn!(%error, "a queued notification cannot be read: it is tried again");
+        Some(work) => {
+            drop(reading);
+            work
+        }
+        None => match call::read(parts, reading, seq).await {
+            call::Read::Here(queued) => Work::new(*queued),
+            call::Read::NotThere if parts.fence.now() == held => {
+                return finished(Contact::NotAsked);
+            }
+            // Perhaps it is there, and was not ours for a moment.
+            call::Read::NotThere => return lost(Contact::NotAsked),
+            call::Read::Failed => {
                 return again(Contact::NotAsked, parts.clock.now() + STORE_PAUSE);
             }
         },
@@ -156,6 +163,7 @@ pub(super) async fn run(
         return finish(parts, seq, lease, Outcome::default(), Contact::NotAsked).await;
     };
     let Some(connection) = parts.directory.connection(connection) else {
+        drop(asking);
         return orphaned(parts, seq, lease, connection).await;
     };
     if Route::of(notification) == Route::Quick {
@@ -167,13 +175,14 @@ pub(super) async fn run(
         };
         return tell(parts, &work, &connection, found, Contact::NotAsked).await;
     }
-    look_and_finish(parts, work, &connection).await
+    look_and_finish(parts, work, &connection, asking).await
 }
 
 async fn look_and_finish(
     parts: &EnrichParts,
     mut work: Box<Work>,
     connection: &Connection,
+    asking: Seat<Question, Answer>,
 ) -> Ended {
     let (seq, lease) = (work.queued.seq, work.queued.lease);
     let path = ItemPath::parse(&work.queued.notification.resource);
@@ -184,24 +193,30 @@ async fn look_and_finish(
             reconcile: Some(ask),
             ..Outcome::default()
         };
+        drop(asking);
         return finish(parts, seq, lease, outcome, Contact::NotAsked).await;
     }
     let integration = parts.directory.integration_by_id(connection.integration);
     let (Ok(path), Some(integration)) = (path, integration) else {
         // Ingest accepts only paths that can be read, and an integration outlives its connections. What is watched is
         // named where Graph does not name the item: in drives and lists.
+        drop(asking);
         let outcome = Outcome {
             reconcile: unnamed(parts, &work.queued.notification),
             ..Outcome::default()
         };
         return finish(parts, seq, lease, outcome, Contact::NotAsked).await;
     };
-    let access = access(&integration, connection.tenant_id.to_string());
+    let question = Question {
+        lease,
+        access: access(&integration, connection.tenant_id.to_string()),
+        path,
+    };
     let started = parts.clock.monotonic();
-    let answer = parts
-        .graph
-        .fetch(&access, &path, parts.config.max_object_bytes)
-        .await;
+    let (answer, _whole) = match call::ask(parts, asking, question).await {
+        Answer::Came { answer, whole } => (*answer, whole),
+        Answer::NotOurs => return lost(Contact::NotAsked),
+    };
     let took = parts.clock.monotonic().saturating_sub(started);
     parts.metrics.fetched(look::counted(&answer), took);
     let credentials = &parts.credentials;

@@ -1,7 +1,10 @@
 //! Whose turn it is to ask Graph.
 //!
 //! One lane a connection, handed turns round-robin, so that a busy or silent tenant holds up no other: it has half of
-//! all fetches at most. Within a lane a mailbox has its own limit, since Graph has one.
+//! all calls at most. Within a lane a mailbox has its own limit, since Graph has one.
+//!
+//! An item that finds a free place has a call of its own, at once. Where more wait than there are places, those that wait
+//! share them: nothing waits for company, and what waits anyway goes as one.
 
 use std::{
     cmp::Reverse,
@@ -18,11 +21,14 @@ use super::{
     breaker::{Breaker, Contact},
 };
 
-/// How many fetches there may be.
+/// How many calls there may be.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    pub(super) fetches: usize,
+    pub(super) calls: usize,
+    /// How many items of a mailbox may be asked for at one time.
     pub(super) per_mailbox: usize,
+    /// How many items a call may be for.
+    pub(super) per_call: usize,
 }
 
 /// An item that wants to ask Graph.
@@ -34,6 +40,18 @@ pub(super) struct Slot {
     pub(super) mailbox: Option<u64>,
 }
 
+/// The number of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct CallNumber(pub(super) u64);
+
+/// Items that ask as one.
+#[derive(Debug)]
+pub(super) struct Together {
+    pub(super) number: CallNumber,
+    /// At least one; all of one connection.
+    pub(super) slots: Vec<Slot>,
+}
+
 #[derive(Debug)]
 pub(super) struct Lanes {
     limits: Limits,
@@ -43,17 +61,22 @@ pub(super) struct Lanes {
     rotation: VecDeque<ConnectionId>,
     /// The lanes whose breaker is shut, by the time of the probe.
     shut: BinaryHeap<Reverse<(Duration, ConnectionId)>>,
-    in_flight: usize,
+    calls: usize,
+    items: usize,
+    last_number: u64,
 }
 
 #[derive(Debug, Default)]
 struct Lane {
+    /// What may go: of each mailbox no more than it has room for.
     ready: VecDeque<Slot>,
     /// What waits for room in its mailbox.
     blocked: HashMap<u64, VecDeque<Slot>>,
-    /// Fetches under way by mailbox.
-    busy: HashMap<u64, usize>,
-    in_flight: usize,
+    blocked_items: usize,
+    /// How many items of a mailbox are ready or under way.
+    claimed: HashMap<u64, usize>,
+    /// The calls under way, and how many items of each have not ended.
+    calls: HashMap<CallNumber, usize>,
     breaker: Breaker,
     in_rotation: bool,
 }
@@ -69,31 +92,34 @@ impl Lanes {
             by_connection: HashMap::new(),
             rotation: VecDeque::new(),
             shut: BinaryHeap::new(),
-            in_flight: 0,
+            calls: 0,
+            items: 0,
+            last_number: 0,
         }
     }
 
+    /// How many items are being asked for.
     pub(super) fn in_flight(&self) -> usize {
-        self.in_flight
+        self.items
     }
 
-    /// Whether more fetches could be made than there are.
+    /// Whether more calls could be made than there are.
     pub(super) fn has_room(&self) -> bool {
-        self.in_flight < self.limits.fetches
+        self.calls < self.limits.calls
     }
 
     /// Queues an item; `true` if it will not have its turn soon.
     pub(super) fn push(&mut self, slot: Slot, now: Duration) -> bool {
         let lane = self.by_connection.entry(slot.connection).or_default();
-        lane.ready.push_back(slot);
+        lane.push(slot, self.limits.per_mailbox);
         let shut = lane.breaker.shut_until().is_some_and(|until| now < until);
-        let far = shut || lane.ready.len() > DATA_PER_LANE;
+        let far = shut || lane.waiting() > DATA_PER_LANE;
         self.rotate(slot.connection, now);
         far
     }
 
-    /// The next item that may ask now. It counts as asking until [`Lanes::finished`].
-    pub(super) fn next(&mut self, now: Duration) -> Option<Slot> {
+    /// The next items that may ask now. They count as asking until [`Lanes::finished`].
+    pub(super) fn next(&mut self, now: Duration) -> Option<Together> {
         while let Some(Reverse((until, connection))) = self.shut.peek().copied()
             && until <= now
         {
@@ -102,21 +128,28 @@ impl Lanes {
         }
         while self.has_room() {
             let connection = self.rotation.pop_front()?;
-            let limits = self.lane_limits();
+            let most = self.lane_calls();
             let Some(lane) = self.by_connection.get_mut(&connection) else {
                 continue;
             };
             lane.in_rotation = false;
             // Its breaker may have shut since it was put here.
-            if !lane.may_ask(limits.fetches, now) {
+            if !lane.may_ask(most, now) {
                 continue;
             }
-            let taken = lane.take(limits);
-            if taken.is_some() {
-                self.in_flight += 1;
-                self.rotate(connection, now);
-                return taken;
+            let free = (most - lane.calls.len()).min(self.limits.calls - self.calls);
+            let share = lane.share(free, self.limits.per_call);
+            let slots: Vec<Slot> = lane.ready.drain(..share).collect();
+            if slots.is_empty() {
+                continue;
             }
+            self.last_number += 1;
+            let number = CallNumber(self.last_number);
+            lane.calls.insert(number, slots.len());
+            self.calls += 1;
+            self.items += slots.len();
+            self.rotate(connection, now);
+            return Some(Together { number, slots });
         }
         None
     }
@@ -127,13 +160,21 @@ impl Lanes {
     }
 
     /// An item has asked. If that shut its lane, gives what waits in it: its data need not wait with it.
-    pub(super) fn finished(&mut self, slot: &Slot, contact: Contact, now: Duration) -> Vec<Seq> {
-        self.in_flight -= 1;
+    pub(super) fn finished(
+        &mut self,
+        slot: &Slot,
+        number: CallNumber,
+        contact: Contact,
+        now: Duration,
+    ) -> Vec<Seq> {
+        self.items -= 1;
         let Some(lane) = self.by_connection.get_mut(&slot.connection) else {
             return Vec::new();
         };
-        lane.release(slot, self.limits.per_mailbox);
-        let shut = lane.breaker.note(contact, now, &*self.entropy);
+        if lane.release(slot, number, self.limits.per_mailbox) {
+            self.calls -= 1;
+        }
+        let shut = lane.breaker.note(contact, number, now, &*self.entropy);
         let mut waiting = Vec::new();
         if shut {
             let all = lane.ready.iter().chain(lane.blocked.values().flatten());
@@ -154,28 +195,22 @@ impl Lanes {
     pub(super) fn forget_waiting(&mut self) {
         self.rotation.clear();
         self.by_connection.retain(|_, lane| {
-            lane.ready.clear();
-            lane.blocked.clear();
-            lane.in_rotation = false;
+            lane.forget_waiting();
             !lane.is_idle()
         });
     }
 
-    /// Half of all fetches, but never less than one mailbox may have.
-    fn lane_limits(&self) -> Limits {
+    /// Half of all calls, but never less than one mailbox may have.
+    fn lane_calls(&self) -> usize {
         let Limits {
-            fetches,
-            per_mailbox,
+            calls, per_mailbox, ..
         } = self.limits;
-        Limits {
-            fetches: (fetches / 2).max(per_mailbox).min(fetches),
-            per_mailbox,
-        }
+        (calls / 2).max(per_mailbox).min(calls)
     }
 
     /// Puts a lane into the rotation if it has something to ask and may.
     fn rotate(&mut self, connection: ConnectionId, now: Duration) {
-        let most = self.lane_limits().fetches;
+        let most = self.lane_calls();
         let Some(lane) = self.by_connection.get_mut(&connection) else {
             return;
         };
@@ -187,55 +222,102 @@ impl Lanes {
 }
 
 impl Lane {
-    /// Whether one more of its items may ask: beside the limit, a shut breaker lets one probe through when it is time.
+    fn waiting(&self) -> usize {
+        self.ready.len() + self.blocked_items
+    }
+
+    /// Takes in an item, or puts it aside until its mailbox has room.
+    fn push(&mut self, slot: Slot, per_mailbox: usize) {
+        if let Some(mailbox) = slot.mailbox {
+            let claimed = self.claimed.entry(mailbox).or_default();
+            if *claimed >= per_mailbox {
+                self.blocked.entry(mailbox).or_default().push_back(slot);
+                self.blocked_items += 1;
+                return;
+            }
+            *claimed += 1;
+        }
+        self.ready.push_back(slot);
+    }
+
+    /// Whether one more call may be made: beside the limit, a shut breaker lets one probe through when it is time.
     fn may_ask(&self, most: usize, now: Duration) -> bool {
         match self.breaker.shut_until() {
-            None => self.in_flight < most,
-            Some(until) => until <= now && self.in_flight == 0,
+            None => self.calls.len() < most,
+            Some(until) => until <= now && self.calls.is_empty(),
         }
     }
 
-    /// The first item whose mailbox has room. The others are put aside until theirs has.
-    fn take(&mut self, limits: Limits) -> Option<Slot> {
-        while let Some(slot) = self.ready.pop_front() {
+    /// How many items the next call is for, when so many calls may be made: as many as have to share a place for all to go
+    /// now. A probe is for one.
+    fn share(&self, free: usize, per_call: usize) -> usize {
+        let most = match self.breaker.shut_until() {
+            None => per_call.max(1),
+            Some(_) => 1,
+        };
+        let waiting = self.ready.len();
+        waiting.div_ceil(free.max(1)).min(most).min(waiting)
+    }
+
+    /// An item has asked; `true` if it was the last of its call.
+    fn release(&mut self, slot: &Slot, number: CallNumber, per_mailbox: usize) -> bool {
+        if let Some(mailbox) = slot.mailbox {
+            self.unclaim(mailbox);
+            self.unblock(mailbox, per_mailbox);
+        }
+        let Some(left) = self.calls.get_mut(&number) else {
+            return false;
+        };
+        *left -= 1;
+        if *left > 0 {
+            return false;
+        }
+        self.calls.remove(&number);
+        true
+    }
+
+    fn unclaim(&mut self, mailbox: u64) {
+        if let Some(claimed) = self.claimed.get_mut(&mailbox) {
+            *claimed -= 1;
+            if *claimed == 0 {
+                self.claimed.remove(&mailbox);
+            }
+        }
+    }
+
+    /// Lets as many go as there is room for now, before those that came later.
+    fn unblock(&mut self, mailbox: u64, per_mailbox: usize) {
+        let Some(blocked) = self.blocked.get_mut(&mailbox) else {
+            return;
+        };
+        let claimed = self.claimed.entry(mailbox).or_default();
+        let room = per_mailbox.saturating_sub(*claimed).min(blocked.len());
+        *claimed += room;
+        self.blocked_items -= room;
+        for slot in blocked.drain(..room).rev() {
+            self.ready.push_front(slot);
+        }
+        if blocked.is_empty() {
+            self.blocked.remove(&mailbox);
+        }
+        if self.claimed.get(&mailbox) == Some(&0) {
+            self.claimed.remove(&mailbox);
+        }
+    }
+
+    fn forget_waiting(&mut self) {
+        for slot in std::mem::take(&mut self.ready) {
             if let Some(mailbox) = slot.mailbox {
-                let busy = self.busy.entry(mailbox).or_default();
-                if *busy >= limits.per_mailbox {
-                    self.blocked.entry(mailbox).or_default().push_back(slot);
-                    continue;
-                }
-                *busy += 1;
-            }
-            self.in_flight += 1;
-            return Some(slot);
-        }
-        None
-    }
-
-    fn release(&mut self, slot: &Slot, per_mailbox: usize) {
-        self.in_flight -= 1;
-        let Some(mailbox) = slot.mailbox else { return };
-        if let Some(busy) = self.busy.get_mut(&mailbox) {
-            *busy -= 1;
-            if *busy == 0 {
-                self.busy.remove(&mailbox);
+                self.unclaim(mailbox);
             }
         }
-        // As many as there is room for now, before those that came later.
-        let room = per_mailbox - self.busy.get(&mailbox).copied().unwrap_or(0);
-        if let Some(blocked) = self.blocked.get_mut(&mailbox) {
-            let free = room.min(blocked.len());
-            for slot in blocked.drain(..free).rev() {
-                self.ready.push_front(slot);
-            }
-            if blocked.is_empty() {
-                self.blocked.remove(&mailbox);
-            }
-        }
+        self.blocked.clear();
+        self.blocked_items = 0;
+        self.in_rotation = false;
     }
 
     fn is_idle(&self) -> bool {
-        self.in_flight == 0
+        self.calls.is_empty()
             && self.ready.is_empty()
             && self.blocked.is_empty()
             && self.breaker.is_fresh()
@@ -243,129 +325,4 @@ impl Lane {
 }
 
 #[cfg(test)]
-mod tests {
-    use tidings_domain::{Timestamp, entropy::SeededEntropy};
-    use ulid::Ulid;
-
-    use super::*;
-    use crate::enrich::{
-        backlog::{Backlog, Work},
-        tests::queued,
-    };
-
-    fn lanes(fetches: usize, per_mailbox: usize) -> Lanes {
-        Lanes::new(
-            Limits {
-                fetches,
-                per_mailbox,
-            },
-            Arc::new(SeededEntropy::new(1)),
-        )
-    }
-
-    fn slot(seq: i64, connection: u128, mailbox: Option<u64>) -> Slot {
-        let resource = format!("users/u/events/{seq}");
-        let mut backlog = Backlog::new(1);
-        let turn = backlog.push(
-            Work::new(queued(seq, &resource, 0)),
-            Timestamp::from_millis(0),
-        );
-        Slot {
-            turn: turn.unwrap(),
-            connection: ConnectionId::from(Ulid(connection)),
-            mailbox,
-        }
-    }
-
-    fn all(lanes: &mut Lanes, now: u64) -> Vec<Slot> {
-        std::iter::from_fn(|| lanes.next(Duration::from_secs(now))).collect()
-    }
-
-    #[test]
-    fn a_mailbox_has_its_limit_and_others_go_past_it() {
-        let mut lanes = lanes(100, 4);
-        for seq in 0..6 {
-            lanes.push(slot(seq, 1, Some(7)), Duration::ZERO);
-        }
-        lanes.push(slot(10, 1, Some(8)), Duration::ZERO);
-        lanes.push(slot(11, 1, None), Duration::ZERO);
-        let asking = all(&mut lanes, 0);
-        let seqs: Vec<i64> = asking.iter().map(|slot| slot.turn.seq.0).collect();
-        assert_eq!(seqs, [0, 1, 2, 3, 10, 11]);
-        lanes.finished(&asking[2], Contact::Answered, Duration::ZERO);
-        let next = all(&mut lanes, 0);
-        assert_eq!(next.len(), 1);
-        assert_eq!(next[0].turn.seq, Seq(4));
-    }
-
-    #[test]
-    fn a_busy_tenant_has_half_and_turns_are_shared() {
-        let mut lanes = lanes(8, 4);
-        for seq in 0..20 {
-            lanes.push(slot(seq, 1, None), Duration::ZERO);
-        }
-        lanes.push(slot(100, 2, None), Duration::ZERO);
-        let asking = all(&mut lanes, 0);
-        let of = |connection| {
-            let id = ConnectionId::from(Ulid(connection));
-            asking.iter().filter(|slot| slot.connection == id).count()
-        };
-        assert_eq!((of(1), of(2)), (4, 1));
-    }
-
-    #[test]
-    fn a_failing_tenant_is_left_alone_but_for_one_probe() {
-        let mut lanes = lanes(10, 4);
-        for seq in 0..20 {
-            lanes.push(slot(seq, 1, None), Duration::ZERO);
-        }
-        let asking = all(&mut lanes, 0);
-        assert_eq!(asking.len(), 5);
-        for slot in &asking[..4] {
-            assert!(
-                lanes
-                    .finished(slot, Contact::Failed(None), Duration::ZERO)
-                    .is_empty()
-            );
-        }
-        let waiting = lanes.finished(&asking[4], Contact::Failed(None), Duration::ZERO);
-        assert_eq!(waiting.len(), 15);
-        assert!(all(&mut lanes, 0).is_empty());
-        assert!(lanes.push(slot(30, 1, None), Duration::ZERO));
-        let probe_at = lanes.next_probe().unwrap();
-        let probes: Vec<Slot> = std::iter::from_fn(|| lanes.next(probe_at)).collect();
-        assert_eq!(probes.len(), 1);
-        assert_eq!(lanes.next_probe(), None);
-        lanes.finished(&probes[0], Contact::Answered, probe_at);
-        assert_eq!(std::iter::from_fn(|| lanes.next(probe_at)).count(), 5);
-    }
-
-    #[test]
-    fn what_waits_can_be_forgotten_and_what_asks_still_counts() {
-        let mut lanes = lanes(8, 2);
-        for seq in 0..6 {
-            lanes.push(slot(seq, 1, Some(7)), Duration::ZERO);
-        }
-        lanes.push(slot(10, 2, None), Duration::ZERO);
-        let first = lanes.next(Duration::ZERO).unwrap();
-        lanes.forget_waiting();
-        assert!(all(&mut lanes, 0).is_empty());
-        for seq in [1, 2] {
-            lanes.push(slot(seq, 1, Some(7)), Duration::ZERO);
-        }
-        // One of its two places is taken.
-        assert_eq!(all(&mut lanes, 0).len(), 1);
-        lanes.finished(&first, Contact::Answered, Duration::ZERO);
-        assert_eq!(all(&mut lanes, 0).len(), 1);
-        assert_eq!(lanes.in_flight(), 2);
-    }
-
-    #[test]
-    fn what_is_done_leaves_nothing_behind() {
-        let mut lanes = lanes(10, 4);
-        lanes.push(slot(1, 1, Some(1)), Duration::ZERO);
-        let asking = all(&mut lanes, 0);
-        lanes.finished(&asking[0], Contact::Answered, Duration::ZERO);
-        assert!(lanes.by_connection.is_empty());
-    }
-}
+mod tests;

@@ -11,7 +11,8 @@
 //! | `backlog` | what of the queue is in memory: order per resource, when it is due |
 //! | `lanes` | whose turn it is to ask Graph: limits per mailbox and tenant, fairness |
 //! | `breaker` | when a tenant's Graph is left alone |
-//! | `look` | asking Graph for an item, and what the answer means |
+//! | `call` | asking Graph: for one item, or for several in a batch |
+//! | `look` | what Graph's answer means |
 //! | `known` | what was found against what the app knows |
 //! | `event` | the event's trigger and bytes |
 //! | `lifecycle` | what Graph says of a subscription itself |
@@ -21,7 +22,7 @@ use std::{collections::HashSet, panic::AssertUnwindSafe, sync::Arc, time::Durati
 
 use futures_util::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 use tidings_domain::{Clock, Entropy, Ids, Timestamp, clock::within, config::EnrichConfig};
-use tidings_graph::client::GraphClient;
+use tidings_graph::client::{GraphClient, MAX_PARTS};
 use tidings_storage::{
     Held, Store, StoreError,
     record::{QueuedNotification, Seq},
@@ -35,6 +36,7 @@ use crate::{
 
 mod backlog;
 mod breaker;
+mod call;
 mod event;
 mod item;
 mod known;
@@ -47,8 +49,9 @@ mod reading;
 mod tests;
 
 use backlog::{Backlog, Turn, Work};
+use call::Share;
 use item::{Ended, Route};
-use lanes::{Lanes, Limits, Slot};
+use lanes::{CallNumber, Lanes, Limits, Slot};
 use reading::{Asked, Reading};
 
 /// How many notifications are read at once.
@@ -136,8 +139,8 @@ enum Done {
     Loaded(Held, Vec<Turn>, Result<Vec<QueuedNotification>, StoreError>),
     /// What was waiting for its verdict and is accepted now, and which shards were ours when it was.
     Settled(Held, Vec<QueuedNotification>),
-    /// One item, for now or for good.
-    Item(Turn, Option<Slot>, Ended),
+    /// One item, for now or for good, and its place in a call.
+    Item(Turn, Option<(CallNumber, Slot)>, Ended),
 }
 
 type Running = std::pin::Pin<Box<dyn Future<Output = Done> + Send>>;
@@ -166,8 +169,9 @@ struct Run {
 impl Run {
     fn new(parts: Arc<EnrichParts>) -> Self {
         let limits = Limits {
-            fetches: parts.config.concurrency.max(1),
+            calls: parts.config.concurrency.max(1),
             per_mailbox: parts.config.per_mailbox.max(1),
+            per_call: parts.config.batch.clamp(1, MAX_PARTS),
         };
         Self {
             backlog: Backlog::new(MOST_LOADED),
@@ -214,8 +218,11 @@ impl Run {
             self.dispatch(turn);
         }
         let now = self.parts.clock.monotonic();
-        while let Some(slot) = self.lanes.next(now) {
-            self.start(slot.turn, Some(slot));
+        while let Some(call) = self.lanes.next(now) {
+            let shares = Share::of(call.slots.len());
+            for (slot, share) in call.slots.into_iter().zip(shares) {
+                self.start(slot.turn, Some((call.number, slot)), share);
+            }
         }
         if self.reading.rested(now) >= LOOK_ANYWAY {
             self.reading.expect_more();
@@ -316,7 +323,7 @@ impl Run {
                 }
             }
             Done::Loaded(held, turns, read) => self.loaded(held, turns, read),
-            Done::Item(turn, slot, ended) => self.item_ended(turn, slot, ended),
+            Done::Item(turn, place, ended) => self.item_ended(turn, place, ended),
         }
     }
 
@@ -348,19 +355,20 @@ impl Run {
                     self.backlog.unload(turn.seq);
                 }
             }
-            Route::Quick => self.start(turn, None),
+            Route::Quick => self.start(turn, None, Share::alone()),
         }
     }
 
-    fn start(&mut self, turn: Turn, slot: Option<Slot>) {
-        if slot.is_none() {
+    fn start(&mut self, turn: Turn, place: Option<(CallNumber, Slot)>, share: Share) {
+        if place.is_none() {
             self.quick += 1;
         }
         self.under_way.insert(turn.seq);
         let work = self.backlog.take(turn.seq);
         let (parts, held) = (Arc::clone(&self.parts), self.held);
         self.running.push(Box::pin(async move {
-            let run = AssertUnwindSafe(item::run(&parts, turn.seq, work, held)).catch_unwind();
+            let run = AssertUnwindSafe(item::run(&parts, turn.seq, work, held, share));
+            let run = run.catch_unwind();
             let ended = run.await.unwrap_or_else(|_| {
                 tracing::error!(
                     seq = turn.seq.0,
@@ -368,7 +376,7 @@ impl Run {
                 );
                 Ended::panicked(parts.clock.now())
             });
-            Done::Item(turn, slot, ended)
+            Done::Item(turn, place, ended)
         }));
     }
 
@@ -409,12 +417,12 @@ impl Run {
         }
     }
 
-    fn item_ended(&mut self, turn: Turn, slot: Option<Slot>, ended: Ended) {
-        match slot {
+    fn item_ended(&mut self, turn: Turn, place: Option<(CallNumber, Slot)>, ended: Ended) {
+        match place {
             None => self.quick -= 1,
-            Some(slot) => {
+            Some((call, slot)) => {
                 let now = self.parts.clock.monotonic();
-                for waiting in self.lanes.finished(&slot, ended.graph, now) {
+                for waiting in self.lanes.finished(&slot, call, ended.graph, now) {
                     self.backlog.unload(waiting);
                 }
             }

@@ -29,6 +29,7 @@ use crate::{
     testing::{Graph, Reply, Seen, TENANT, World, reply},
 };
 
+mod batches;
 mod doubt;
 mod events;
 mod lifecycle;

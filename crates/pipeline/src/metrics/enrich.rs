@@ -13,6 +13,7 @@ use super::{counters, seconds};
 #[derive(Clone, Debug)]
 pub struct EnrichMetrics {
     fetches: [Counter; FetchResult::ALL.len()],
+    calls: [Counter; 2],
     seconds: Histogram,
     events: Counter,
     /// Notifications that are in memory, waiting or under way.
@@ -70,12 +71,18 @@ impl EnrichMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let registry = registry.sub_registry_with_prefix("enrich");
         let fetches = Family::default();
+        let calls = Family::default();
         let (seconds, events) = (seconds(), Counter::default());
         let (in_memory, in_flight) = (Gauge::default(), Gauge::default());
         registry.register(
             "fetches",
             "GETs of changed items by result",
             fetches.clone(),
+        );
+        registry.register(
+            "calls",
+            "Calls to Graph that fetched one changed item, or several as a batch",
+            calls.clone(),
         );
         registry.register(
             "fetch_seconds",
@@ -91,10 +98,18 @@ impl EnrichMetrics {
         registry.register("in_flight", "GETs under way", in_flight.clone());
         Self {
             fetches: counters(&fetches, FetchResult::ALL.map(FetchResult::as_str)),
+            calls: counters(&calls, ["single", "batch"]),
             seconds,
             events,
             in_memory,
             in_flight,
+        }
+    }
+
+    /// A call for so many items ended.
+    pub fn call(&self, items: usize) {
+        if items > 0 {
+            self.calls[usize::from(items > 1)].inc();
         }
     }
 

@@ -8,7 +8,7 @@ mod store_over;
 mod world;
 
 pub(crate) use doubtful::Doubtful;
-pub(crate) use graph::{Graph, Reply, Seen, reply};
+pub(crate) use graph::{Graph, LEFT_OUT, Reply, Seen, reply};
 pub(crate) use nodes::{Cluster, Member};
 pub(crate) use store_over::{store_over, verbs};
 pub(crate) use world::{TENANT, World};

@@ -18,6 +18,7 @@ use crate::{
 fn on(member: &Member, world: &World) -> Enrich {
     let config = EnrichConfig {
         concurrency: 1,
+        batch: 1,
         ..world.config.enrich.clone()
     };
     Enrich::new(EnrichParts {
