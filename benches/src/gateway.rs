@@ -393,6 +393,8 @@ fn variables<'a>(others: &[(&'a str, &str)]) -> Vec<(&'a str, String)> {
         ("TIDINGS__EGRESS__ALLOW", loopback.clone()),
         ("TIDINGS__EGRESS__ALLOW_GRAPH", loopback),
         ("TIDINGS__LOG__LEVEL", "warn".to_owned()),
+        // Each notification is to lead to a delivery: they are counted.
+        ("TIDINGS__ENRICH__COALESCE", "[]".to_owned()),
     ];
     variables.extend(
         others

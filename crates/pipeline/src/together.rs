@@ -31,8 +31,11 @@ struct State<Q, A> {
 enum Word<Q, A> {
     Answer(A),
     /// Nobody is awaited any more: it asks for all. Its own question is the first.
-    Ask(Vec<(Q, Option<oneshot::Sender<Word<Q, A>>>)>),
+    Ask(All<Q, A>),
 }
+
+/// All questions, and whom to answer; the own one has nobody.
+type All<Q, A> = Vec<(Q, Option<oneshot::Sender<Word<Q, A>>>)>;
 
 impl<Q, A> Seat<Q, A> {
     /// The only place.
@@ -57,11 +60,7 @@ impl<Q, A> Seat<Q, A> {
 
     /// Asks together with those who sit here: one of them gives all questions to `ask`, which answers each in its place.
     /// `None` if whoever asked for all did not get that far.
-    pub(crate) async fn ask<F>(
-        mut self,
-        question: Q,
-        ask: impl FnOnce(Vec<Q>) -> F,
-    ) -> Option<A>
+    pub(crate) async fn ask<F>(mut self, question: Q, ask: impl FnOnce(Vec<Q>) -> F) -> Option<A>
     where
         F: Future<Output = Vec<A>>,
     {
@@ -98,11 +97,7 @@ impl<Q, A> Table<Q, A> {
     }
 
     /// Takes a question; gives all of them if it is the last.
-    fn ask(
-        &self,
-        question: Q,
-        sender: oneshot::Sender<Word<Q, A>>,
-    ) -> Option<Vec<(Q, Option<oneshot::Sender<Word<Q, A>>>)>> {
+    fn ask(&self, question: Q, sender: oneshot::Sender<Word<Q, A>>) -> Option<All<Q, A>> {
         let mut state = self.state();
         state.awaited -= 1;
         if state.awaited > 0 {

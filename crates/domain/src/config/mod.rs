@@ -8,6 +8,8 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use url::Url;
 
+use crate::resource::ChangeType;
+
 mod database_url;
 mod load;
 mod postgres;
@@ -110,6 +112,10 @@ pub struct EnrichConfig {
     pub timeout: Span,
     /// The largest object that is put into an event, in bytes.
     pub max_object_bytes: usize,
+    /// Of which changes notifications of one item that wait together are told by one event.
+    pub coalesce: Vec<ChangeType>,
+    /// How long such a notification waits for others, after a fetch of its item began.
+    pub coalesce_window: Span,
 }
 
 /// Sending to webhooks.
@@ -134,6 +140,8 @@ pub struct DeliverConfig {
 pub struct SubscribeConfig {
     /// How many calls to Graph may be under way at one time.
     pub concurrency: usize,
+    /// How many subscriptions of one tenant may be renewed or removed with one call; Graph allows 20.
+    pub batch: usize,
     /// The time limit of one call; creation waits for Graph's handshake with us, which may take 20 s.
     pub timeout: Span,
     /// Whether subscriptions of other installations on the same app make way for ours.

@@ -12,10 +12,14 @@ use std::{
 use tidings_domain::{Timestamp, notification::Verdict};
 use tidings_storage::record::{QueuedNotification, Seq};
 
+use super::merge::{self, Like, Merging};
+
 /// A queued notification with what this run knows of it.
 #[derive(Debug)]
 pub(super) struct Work {
     pub(super) queued: QueuedNotification,
+    /// Those that are told by the same event, in their order. Found out anew each time it has its turn.
+    pub(super) merged: Vec<QueuedNotification>,
     /// How often Graph did not have it though it had just been created.
     pub(super) not_found: usize,
     /// Whether another version than the notification's has been seen once.
@@ -26,9 +30,22 @@ impl Work {
     pub(super) fn new(queued: QueuedNotification) -> Box<Self> {
         Box::new(Self {
             queued,
+            merged: Vec::new(),
             not_found: 0,
             other_version_seen: false,
         })
+    }
+
+    /// The last of those that are told: the state that is fetched is no older than it.
+    pub(super) fn last(&self) -> &QueuedNotification {
+        self.merged.last().unwrap_or(&self.queued)
+    }
+
+    /// Those that the event of the last one tells too.
+    pub(super) fn all_but_last(&self) -> impl Iterator<Item = &QueuedNotification> {
+        std::iter::once(&self.queued)
+            .chain(&self.merged)
+            .take(self.merged.len())
     }
 
     /// What its order depends on. Two resources that share a number are only in order where they need not be.
@@ -61,6 +78,7 @@ pub(super) struct Turn {
 struct Place {
     seq: Seq,
     due_at: Timestamp,
+    like: Like,
 }
 
 #[derive(Debug)]
@@ -78,16 +96,26 @@ pub(super) struct Backlog {
     most_loaded: usize,
     /// All items: the store may show one more often than once.
     known: HashSet<Seq>,
+    merging: Merging,
+    /// Until when items rest of which a fetch began just now, and the same in the order of the times.
+    resting: HashMap<u64, Timestamp>,
+    rested: VecDeque<(Timestamp, u64)>,
 }
 
+/// Of how many items it is remembered that they rest, some 50 bytes each. Beyond that updates do not wait for others.
+const MOST_RESTING: usize = 100_000;
+
 impl Backlog {
-    pub(super) fn new(most_loaded: usize) -> Self {
+    pub(super) fn new(most_loaded: usize, merging: Merging) -> Self {
         Self {
             chains: HashMap::new(),
             due: BinaryHeap::new(),
             loaded: HashMap::new(),
             most_loaded,
             known: HashSet::new(),
+            merging,
+            resting: HashMap::new(),
+            rested: VecDeque::new(),
         }
     }
 
@@ -107,6 +135,7 @@ impl Backlog {
         let place = Place {
             seq,
             due_at: work.queued.due_at,
+            like: self.merging.like(&work.queued.notification),
         };
         if !self.known.insert(seq) {
             return None;
@@ -176,6 +205,51 @@ impl Backlog {
         self.turn_or_wait(turn.chain, next, now)
     }
 
+    /// The items behind one that has its turn which can be told with it: all but those that some other change lies
+    /// before.
+    pub(super) fn like(&self, turn: Turn) -> Vec<Seq> {
+        let Some(Chain { head, rest }) = self.chains.get(&turn.chain) else {
+            return Vec::new();
+        };
+        if !head.like.is_something() || rest.is_empty() {
+            return Vec::new();
+        }
+        rest.iter()
+            .take_while(|place| head.like.may_pass(place.like))
+            .filter(|place| place.like == head.like)
+            .take(merge::MOST - 1)
+            .map(|place| place.seq)
+            .collect()
+    }
+
+    /// An item that was told with the one whose turn this is has left the queue.
+    pub(super) fn told_with(&mut self, turn: Turn, seq: Seq) {
+        self.loaded.remove(&seq);
+        self.known.remove(&seq);
+        if let Some(chain) = self.chains.get_mut(&turn.chain)
+            && let Ok(place) = chain.rest.binary_search_by_key(&seq, |place| place.seq)
+        {
+            chain.rest.remove(place);
+        }
+    }
+
+    /// A fetch of an item begins: for the window that is configured further updates wait, to be told as one.
+    pub(super) fn rest(&mut self, turn: Turn, now: Timestamp) {
+        while let Some(&(until, chain)) = self.rested.front()
+            && until <= now
+        {
+            self.rested.pop_front();
+            if self.resting.get(&chain) == Some(&until) {
+                self.resting.remove(&chain);
+            }
+        }
+        if !self.merging.window.is_zero() && self.rested.len() < MOST_RESTING {
+            let until = now + self.merging.window;
+            self.resting.insert(turn.chain, until);
+            self.rested.push_back((until, turn.chain));
+        }
+    }
+
     /// Forgets all items but those that have their turn and are `under_way`: they stay at the head of their chains.
     pub(super) fn forget_all_but(&mut self, under_way: &HashSet<Seq>) {
         self.chains.retain(|_, chain| {
@@ -210,7 +284,14 @@ impl Backlog {
         self.due.peek().map(|Reverse((due_at, _))| *due_at)
     }
 
-    fn turn_or_wait(&mut self, chain: u64, place: Place, now: Timestamp) -> Option<Turn> {
+    fn turn_or_wait(&mut self, chain: u64, mut place: Place, now: Timestamp) -> Option<Turn> {
+        if place.like.is_something()
+            && let Some(&until) = self.resting.get(&chain)
+        {
+            // Should the clock have been set back, it waits no longer than that.
+            let until = until.min(now + self.merging.window);
+            place.due_at = place.due_at.max(until);
+        }
         if place.due_at <= now {
             return Some(Turn {
                 seq: place.seq,
@@ -224,6 +305,8 @@ impl Backlog {
 
 #[cfg(test)]
 mod tests {
+    use tidings_domain::{ids::SubscriptionId, resource::ChangeType};
+
     use super::*;
     use crate::enrich::tests::queued;
 
@@ -231,7 +314,7 @@ mod tests {
 
     #[test]
     fn items_of_one_resource_have_their_turns_one_after_the_other() {
-        let mut backlog = Backlog::new(10);
+        let mut backlog = Backlog::new(10, Merging::default());
         let first = backlog
             .push(Work::new(queued(1, "users/u/events/a", 0)), NOW)
             .unwrap();
@@ -256,7 +339,7 @@ mod tests {
 
     #[test]
     fn what_is_known_is_not_taken_in_twice_and_what_came_late_finds_its_place() {
-        let mut backlog = Backlog::new(10);
+        let mut backlog = Backlog::new(10, Merging::default());
         let a = "users/u/events/a";
         let first = backlog.push(Work::new(queued(1, a, 0)), NOW).unwrap();
         for seq in [2, 5, 1, 4, 5, 3, 4] {
@@ -276,7 +359,7 @@ mod tests {
 
     #[test]
     fn what_is_under_way_stays_at_the_head_when_all_else_is_forgotten() {
-        let mut backlog = Backlog::new(10);
+        let mut backlog = Backlog::new(10, Merging::default());
         let (a, b, c) = ("users/u/events/a", "users/u/events/b", "users/u/events/c");
         let first = backlog.push(Work::new(queued(1, a, 0)), NOW).unwrap();
         backlog.push(Work::new(queued(2, a, 0)), NOW);
@@ -295,7 +378,7 @@ mod tests {
 
     #[test]
     fn data_is_kept_of_a_limited_number_and_of_what_is_due_only() {
-        let mut backlog = Backlog::new(2);
+        let mut backlog = Backlog::new(2, Merging::default());
         for seq in 1..=5 {
             let resource = format!("users/u/events/{seq}");
             assert!(
@@ -305,12 +388,77 @@ mod tests {
             );
         }
         assert_eq!((backlog.len(), backlog.loaded()), (5, 2));
-        let mut backlog = Backlog::new(2);
+        let mut backlog = Backlog::new(2, Merging::default());
         assert_eq!(
             backlog.push(Work::new(queued(1, "users/u/events/a", 5_000)), NOW),
             None
         );
         assert_eq!((backlog.len(), backlog.loaded()), (1, 0));
         assert_eq!(backlog.due(Timestamp::from_millis(5_000)).len(), 1);
+    }
+
+    fn merging(window: u64) -> Merging {
+        let mut config = tidings_domain::config::load(None, [], Vec::new()).unwrap();
+        config.enrich.coalesce_window.0 = std::time::Duration::from_millis(window);
+        Merging::new(&config.enrich)
+    }
+
+    fn changed(seq: i64, change: ChangeType, subscription: u128) -> Box<Work> {
+        let mut queued = queued(seq, "users/u/events/a", 0);
+        queued.notification.change_type = Some(change);
+        queued.notification.subscription = Some(SubscriptionId::from(ulid::Ulid(subscription)));
+        Work::new(queued)
+    }
+
+    #[test]
+    fn updates_that_wait_are_told_with_the_first_up_to_another_change() {
+        use ChangeType::{Deleted, Updated};
+        let mut backlog = Backlog::new(20, merging(0));
+        let first = backlog.push(changed(1, Updated, 1), NOW).unwrap();
+        assert_eq!(backlog.like(first), []);
+        for (seq, change, subscription) in [
+            (2, Updated, 2),
+            (3, Updated, 1),
+            (4, Updated, 1),
+            (5, Deleted, 1),
+            (6, Updated, 1),
+        ] {
+            assert_eq!(backlog.push(changed(seq, change, subscription), NOW), None);
+        }
+        assert_eq!(backlog.like(first), [Seq(3), Seq(4)]);
+        backlog.told_with(first, Seq(3));
+        backlog.told_with(first, Seq(4));
+        let mut order = vec![first];
+        while let Some(next) = backlog.finish(*order.last().unwrap(), NOW) {
+            assert_eq!(backlog.like(next), []);
+            order.push(next);
+        }
+        let seqs: Vec<i64> = order.iter().map(|turn| turn.seq.0).collect();
+        assert_eq!(seqs, [1, 2, 5, 6]);
+        assert_eq!((backlog.len(), backlog.loaded()), (0, 0));
+    }
+
+    #[test]
+    fn an_update_waits_for_others_only_if_the_item_was_fetched_just_now() {
+        use ChangeType::{Deleted, Updated};
+        let later = |millis| NOW + std::time::Duration::from_millis(millis);
+        let mut backlog = Backlog::new(20, merging(500));
+        let first = backlog.push(changed(1, Updated, 1), NOW).unwrap();
+        backlog.rest(first, NOW);
+        assert_eq!(backlog.finish(first, later(10)), None);
+        assert_eq!(backlog.push(changed(2, Updated, 1), later(20)), None);
+        assert_eq!(backlog.push(changed(3, Updated, 1), later(30)), None);
+        assert_eq!(backlog.next_due(), Some(later(500)));
+        let turns = backlog.due(later(500));
+        assert_eq!(backlog.like(turns[0]), [Seq(3)]);
+        backlog.told_with(turns[0], Seq(3));
+        backlog.rest(turns[0], later(500));
+        assert_eq!(backlog.finish(turns[0], later(510)), None);
+        // Nothing else waits.
+        assert!(backlog.push(changed(4, Deleted, 1), later(520)).is_some());
+        let other = queued(5, "users/u/events/b", 0);
+        assert!(backlog.push(Work::new(other), later(520)).is_some());
+        backlog.rest(turns[0], later(5_000));
+        assert_eq!(backlog.resting.len(), 1);
     }
 }

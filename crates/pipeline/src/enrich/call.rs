@@ -144,5 +144,7 @@ fn failed_as_one(answers: &[Result<Fetched, CallError>]) -> bool {
     };
     first.is_transient()
         && !others.is_empty()
-        && others.iter().all(|other| other.as_ref().err() == Some(first))
+        && others
+            .iter()
+            .all(|other| other.as_ref().err() == Some(first))
 }

@@ -7,7 +7,7 @@ use tidings_domain::{
     Ids, Timestamp,
     connection::Connection,
     event::{Event, ObjectState},
-    ids::EventId,
+    ids::{EventId, NotificationId},
     notification::{Notification, Origin},
     resource::{ChangeType, ResourceKind},
     trigger::Trigger,
@@ -41,11 +41,12 @@ pub(super) fn trigger(kind: ResourceKind, change: ChangeType) -> Option<Trigger>
     .find_map(|change| Trigger::of(kind, change))
 }
 
-/// The event of `notification`, as it will be delivered.
+/// The event of `notification`, as it will be delivered. It names those that it answers too.
 pub(super) fn make(
     ids: &Ids,
     now: Timestamp,
     notification: &Notification,
+    merged: &[NotificationId],
     connection: &Connection,
     trigger: Trigger,
     found: &Found,
@@ -61,7 +62,7 @@ pub(super) fn make(
         subject: notification.resource.clone(),
         object_state: found.state,
         created_at: now,
-        body: body(id, notification, connection, trigger, found),
+        body: body(id, notification, merged, connection, trigger, found),
     }
 }
 
@@ -69,6 +70,7 @@ pub(super) fn make(
 fn body(
     id: EventId,
     notification: &Notification,
+    merged: &[NotificationId],
     connection: &Connection,
     trigger: Trigger,
     found: &Found,
@@ -105,7 +107,20 @@ fn body(
     body.extend_from_slice(object);
     body.extend_from_slice(br#","object_state":""#);
     body.extend_from_slice(found.state.as_str().as_bytes());
-    body.extend_from_slice(br#""}}"#);
+    body.push(b'"');
+    for (place, id) in merged.iter().enumerate() {
+        body.extend_from_slice(if place == 0 {
+            br#","merged":[""#
+        } else {
+            br#",""#
+        });
+        body.extend_from_slice(id.to_string().as_bytes());
+        body.push(b'"');
+    }
+    if !merged.is_empty() {
+        body.push(b']');
+    }
+    body.extend_from_slice(b"}}");
     Bytes::from(body)
 }
 
@@ -140,6 +155,7 @@ mod tests {
             &ids,
             Timestamp::from_millis(9_000),
             &notification,
+            &[],
             &connection,
             trigger,
             &found,
@@ -158,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_object_or_a_subscription_there_is_null() {
+    fn without_an_object_or_a_subscription_there_is_null_and_what_was_merged_is_named() {
         let clock = ManualClock::new(Timestamp::from_millis(5_000));
         let ids = Ids::new(Arc::new(clock), Arc::new(SeededEntropy::new(1)));
         let mut notification = queued(7, "users/u/events/a", 0).notification;
@@ -174,6 +190,10 @@ mod tests {
             &ids,
             Timestamp::from_millis(9_000),
             &notification,
+            &[
+                queued(8, "x", 0).notification.id,
+                queued(9, "x", 0).notification.id,
+            ],
             &connection(),
             trigger,
             &found,
@@ -181,6 +201,8 @@ mod tests {
         let body: serde_json::Value = serde_json::from_slice(&event.body).unwrap();
         assert!(body["data"]["object"].is_null() && body["data"]["subscription_id"].is_null());
         assert_eq!(body["data"]["object_state"], "deleted");
+        let merged = [8, 9].map(|seq| queued(seq, "x", 0).notification.id.to_string());
+        assert_eq!(body["data"]["merged"], serde_json::json!(merged));
     }
 
     #[test]

@@ -5,11 +5,12 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use tidings_domain::{
     Timestamp,
     connection::Connection,
     event::ObjectState,
-    ids::{ConnectionId, SubscriptionId, WebhookId},
+    ids::{ConnectionId, NotificationId, SubscriptionId, WebhookId},
     notification::{Notification, Origin, Verdict},
     reconcile::ReconcileReason,
     resource::{ChangeType, ResourceKind},
@@ -18,7 +19,7 @@ use tidings_domain::{
 use tidings_graph::resource::ItemPath;
 use tidings_storage::{
     Held, Lease, StoreError,
-    record::{AskReconcile, NewDelivery, NewEvent, Outcome, Seq},
+    record::{AskReconcile, NewDelivery, NewEvent, Outcome, QueuedNotification, Seq},
 };
 
 use super::{
@@ -29,6 +30,7 @@ use super::{
     event::{self, Found},
     known, lifecycle,
     look::{self, Seen},
+    merge,
 };
 use crate::{
     directory::Change, ingest::held, manage::connection::access, metrics::Stage, reconcile,
@@ -88,6 +90,8 @@ impl Route {
 pub(super) struct Ended {
     /// What it showed of the tenant's Graph.
     pub(super) graph: Contact,
+    /// Others that were told with it and have left the queue.
+    pub(super) merged: Vec<Seq>,
     pub(super) next: Next,
 }
 
@@ -114,17 +118,26 @@ impl Ended {
     }
 }
 
-/// Takes an item's turn. `work` is read if it is not there. `held` says which shards were ours when the turn began.
-/// `share` is its part in what it does together with others.
-pub(super) async fn run(
-    parts: &EnrichParts,
-    seq: Seq,
-    work: Option<Box<Work>>,
-    held: Held,
-    share: Share,
-) -> Ended {
+/// An item that has its turn, and those that can be told with it.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) head: Piece,
+    pub(super) like: Vec<Piece>,
+}
+
+/// An item, with its data if that is in memory.
+#[derive(Debug)]
+pub(super) struct Piece {
+    pub(super) seq: Seq,
+    pub(super) work: Option<Box<Work>>,
+}
+
+/// Takes an item's turn. `held` says which shards were ours when the turn began. `share` is its part in what it does
+/// together with others.
+pub(super) async fn run(parts: &EnrichParts, job: Job, held: Held, share: Share) -> Ended {
     let Share { reading, asking } = share;
-    let work = match work {
+    let Piece { seq, work } = job.head;
+    let mut work = match work {
         Some(work) => {
             drop(reading);
             work
@@ -140,6 +153,11 @@ pub(super) async fn run(
                 return again(Contact::NotAsked, parts.clock.now() + STORE_PAUSE);
             }
         },
+    };
+    work.merged = if job.like.is_empty() {
+        Vec::new()
+    } else {
+        alike(parts, &work.queued, job.like).await
     };
     let lease = work.queued.lease;
     if !parts.fence.allows(lease) {
@@ -178,6 +196,32 @@ pub(super) async fn run(
     look_and_finish(parts, work, &connection, asking).await
 }
 
+/// Those of `like` that are told with `head`. Those that cannot be read now have their own turn.
+async fn alike(
+    parts: &EnrichParts,
+    head: &QueuedNotification,
+    like: Vec<Piece>,
+) -> Vec<QueuedNotification> {
+    let (mut found, mut missing) = (Vec::with_capacity(like.len()), Vec::new());
+    for piece in like {
+        match piece.work {
+            Some(work) => found.push(work.queued),
+            None => missing.push(piece.seq),
+        }
+    }
+    if !missing.is_empty() {
+        match parts.store.queued_notifications_at(missing).await {
+            Ok(read) => found.extend(read),
+            Err(error) => tracing::debug!(%error, "queued notifications cannot be read"),
+        }
+    }
+    found.retain(|one| {
+        parts.fence.allows(one.lease) && merge::are_alike(&head.notification, &one.notification)
+    });
+    found.sort_by_key(|one| one.seq);
+    found
+}
+
 async fn look_and_finish(
     parts: &EnrichParts,
     mut work: Box<Work>,
@@ -194,7 +238,7 @@ async fn look_and_finish(
             ..Outcome::default()
         };
         drop(asking);
-        return finish(parts, seq, lease, outcome, Contact::NotAsked).await;
+        return finish_all(parts, &work, outcome, Contact::NotAsked).await;
     }
     let integration = parts.directory.integration_by_id(connection.integration);
     let (Ok(path), Some(integration)) = (path, integration) else {
@@ -205,7 +249,7 @@ async fn look_and_finish(
             reconcile: unnamed(parts, &work.queued.notification),
             ..Outcome::default()
         };
-        return finish(parts, seq, lease, outcome, Contact::NotAsked).await;
+        return finish_all(parts, &work, outcome, Contact::NotAsked).await;
     };
     let question = Question {
         lease,
@@ -228,13 +272,17 @@ async fn look_and_finish(
     let now = parts.clock.now();
     match look::judge(&mut work, answer, now) {
         Seen::Found(found) => tell(parts, &work, connection, found, graph).await,
-        Seen::LookAgain(wait) => Ended {
-            graph,
-            next: Next::Again {
-                due_at: now + wait,
-                work: Some(work),
-            },
-        },
+        Seen::LookAgain(wait) => {
+            work.merged.clear();
+            Ended {
+                graph,
+                merged: Vec::new(),
+                next: Next::Again {
+                    due_at: now + wait,
+                    work: Some(work),
+                },
+            }
+        }
         Seen::PutOff { retry_after } => {
             let step = FIRST_BACKOFF
                 .saturating_mul(1 << work.queued.failures.min(16))
@@ -255,8 +303,8 @@ async fn tell(
     found: Found,
     graph: Contact,
 ) -> Ended {
-    let (seq, lease) = (work.queued.seq, work.queued.lease);
-    let notification = &work.queued.notification;
+    let last = work.last();
+    let (seq, notification) = (last.seq, &last.notification);
     let weighed = match ItemPath::parse(&notification.resource) {
         Ok(path) => known::weigh(parts, notification, &path, found).await,
         // It leads to no event.
@@ -272,14 +320,63 @@ async fn tell(
             return again(graph, parts.clock.now() + STORE_PAUSE);
         }
     };
+    let merged: Vec<_> = work.all_but_last().map(|one| one.notification.id).collect();
     let events = tell.map_or_else(Vec::new, |found| {
-        events(parts, notification, connection, &found)
+        events(parts, notification, &merged, connection, &found)
     });
     let outcome = Outcome {
         told,
         ..events.into()
     };
-    finish(parts, seq, lease, outcome, graph).await
+    finish_all(parts, work, outcome, graph).await
+}
+
+/// Records what an item and those that are told with it lead to: what they do is the last one's, and once that is
+/// recorded the others leave the queue.
+async fn finish_all(parts: &EnrichParts, work: &Work, outcome: Outcome, graph: Contact) -> Ended {
+    let last = work.last();
+    let ended = finish(parts, last.seq, last.lease, outcome, graph).await;
+    if work.merged.is_empty() || !matches!(ended.next, Next::Finished) {
+        return ended;
+    }
+    let finish = |one: &QueuedNotification| {
+        let (seq, lease) = (one.seq, one.lease);
+        async move {
+            match parts
+                .store
+                .finish_notification(seq, lease, Outcome::default())
+                .await
+            {
+                Ok(_) => return Some(seq),
+                Err(StoreError::Fenced { .. }) => parts.fence.refuse(lease, Stage::Enrich),
+                Err(error) => {
+                    tracing::debug!(seq = seq.0, %error, "a merged notification stays in the queue");
+                }
+            }
+            None
+        }
+    };
+    let ended = join_all(work.all_but_last().map(finish)).await;
+    let mut merged: Vec<Seq> = ended.into_iter().flatten().collect();
+    parts.metrics.merged(merged.len() as u64);
+    let head = work.queued.seq;
+    let head_ended = merged.contains(&head);
+    merged.retain(|&seq| seq != head);
+    merged.push(last.seq);
+    let next = if head_ended {
+        Next::Finished
+    } else {
+        // It leads to one more event, of the same state or a later one.
+        Next::Again {
+            due_at: parts.clock.now() + STORE_PAUSE,
+            work: None,
+        }
+    };
+    Ended {
+        graph,
+        merged,
+        next,
+    }
 }
 
 /// Whether Graph only names what is watched: of drives and lists it never says what in them has changed.
@@ -312,6 +409,7 @@ fn unnamed(
 fn events(
     parts: &EnrichParts,
     notification: &Notification,
+    merged: &[NotificationId],
     connection: &Connection,
     found: &Found,
 ) -> Vec<NewEvent> {
@@ -326,6 +424,7 @@ fn events(
         &parts.ids,
         parts.clock.now(),
         notification,
+        merged,
         connection,
         trigger,
         found,
@@ -443,6 +542,7 @@ async fn settle(parts: &EnrichParts, work: Box<Work>) -> Ended {
     };
     Ended {
         graph: Contact::NotAsked,
+        merged: Vec::new(),
         next,
     }
 }
@@ -461,6 +561,7 @@ async fn put_off(parts: &EnrichParts, seq: Seq, lease: Lease, due_at: Timestamp)
 fn lost(graph: Contact) -> Ended {
     Ended {
         graph,
+        merged: Vec::new(),
         next: Next::Lost,
     }
 }
@@ -468,6 +569,7 @@ fn lost(graph: Contact) -> Ended {
 fn finished(graph: Contact) -> Ended {
     Ended {
         graph,
+        merged: Vec::new(),
         next: Next::Finished,
     }
 }
@@ -475,6 +577,7 @@ fn finished(graph: Contact) -> Ended {
 fn again(graph: Contact, due_at: Timestamp) -> Ended {
     Ended {
         graph,
+        merged: Vec::new(),
         next: Next::Again { due_at, work: None },
     }
 }

@@ -34,7 +34,13 @@ pub(super) enum Seen {
 
 /// Makes sense of the answer to a GET.
 pub(super) fn judge(work: &mut Work, answer: Result<Fetched, CallError>, now: Timestamp) -> Seen {
-    let notification = &work.queued.notification;
+    let Work {
+        queued,
+        merged,
+        not_found,
+        other_version_seen,
+    } = work;
+    let notification = &merged.last().unwrap_or(queued).notification;
     let change = notification.change_type.unwrap_or(ChangeType::Updated);
     // A version that could not be fetched is the one that the notification names.
     let version = notification.etag.as_deref().map(version::named);
@@ -50,8 +56,8 @@ pub(super) fn judge(work: &mut Work, answer: Result<Fetched, CallError>, now: Ti
         Ok(Fetched { object, etag, .. }) => {
             let other_version =
                 matches!((&etag, &notification.etag), (Some(found), Some(told)) if found != told);
-            if other_version && !work.other_version_seen && change != ChangeType::Deleted {
-                work.other_version_seen = true;
+            if other_version && !*other_version_seen && change != ChangeType::Deleted {
+                *other_version_seen = true;
                 return Seen::LookAgain(OTHER_VERSION_WAIT);
             }
             // A deletion that is only claimed, and did not happen: what is there is told of.
@@ -76,9 +82,9 @@ pub(super) fn judge(work: &mut Work, answer: Result<Fetched, CallError>, now: Ti
             }
             let just_created =
                 change == ChangeType::Created && now.since(notification.received_at) < JUST_CREATED;
-            match NOT_FOUND_WAITS.get(work.not_found) {
+            match NOT_FOUND_WAITS.get(*not_found) {
                 Some(&wait) if just_created => {
-                    work.not_found += 1;
+                    *not_found += 1;
                     Seen::LookAgain(wait)
                 }
                 _ => without_object(change, ObjectState::Gone),
@@ -87,7 +93,7 @@ pub(super) fn judge(work: &mut Work, answer: Result<Fetched, CallError>, now: Ti
         Err(CallError::Forbidden { .. }) => without_object(change, ObjectState::Forbidden),
         Err(CallError::TooLarge) => without_object(change, ObjectState::TooLarge),
         Err(CallError::Rejected { .. } | CallError::Conflict { .. })
-            if work.queued.failures >= REJECTED_FAILURES =>
+            if queued.failures >= REJECTED_FAILURES =>
         {
             without_object(change, ObjectState::Forbidden)
         }

@@ -12,6 +12,7 @@
 //! | `lanes` | whose turn it is to ask Graph: limits per mailbox and tenant, fairness |
 //! | `breaker` | when a tenant's Graph is left alone |
 //! | `call` | asking Graph: for one item, or for several in a batch |
+//! | `merge` | notifications of one item that one event answers |
 //! | `look` | what Graph's answer means |
 //! | `known` | what was found against what the app knows |
 //! | `event` | the event's trigger and bytes |
@@ -43,6 +44,7 @@ mod known;
 mod lanes;
 mod lifecycle;
 mod look;
+mod merge;
 mod reading;
 
 #[cfg(test)]
@@ -50,8 +52,9 @@ mod tests;
 
 use backlog::{Backlog, Turn, Work};
 use call::Share;
-use item::{Ended, Route};
+use item::{Ended, Job, Piece, Route};
 use lanes::{CallNumber, Lanes, Limits, Slot};
+use merge::Merging;
 use reading::{Asked, Reading};
 
 /// How many notifications are read at once.
@@ -174,7 +177,7 @@ impl Run {
             per_call: parts.config.batch.clamp(1, MAX_PARTS),
         };
         Self {
-            backlog: Backlog::new(MOST_LOADED),
+            backlog: Backlog::new(MOST_LOADED, Merging::new(&parts.config)),
             lanes: Lanes::new(limits, Arc::clone(&parts.entropy)),
             running: FuturesUnordered::new(),
             reading: Reading::new(parts.clock.monotonic()),
@@ -364,10 +367,21 @@ impl Run {
             self.quick += 1;
         }
         self.under_way.insert(turn.seq);
-        let work = self.backlog.take(turn.seq);
+        let like = self.backlog.like(turn);
+        let mut take = |seq| Piece {
+            seq,
+            work: self.backlog.take(seq),
+        };
+        let job = Job {
+            head: take(turn.seq),
+            like: like.into_iter().map(take).collect(),
+        };
+        if place.is_some() {
+            self.backlog.rest(turn, self.parts.clock.now());
+        }
         let (parts, held) = (Arc::clone(&self.parts), self.held);
         self.running.push(Box::pin(async move {
-            let run = AssertUnwindSafe(item::run(&parts, turn.seq, work, held, share));
+            let run = AssertUnwindSafe(item::run(&parts, job, held, share));
             let run = run.catch_unwind();
             let ended = run.await.unwrap_or_else(|_| {
                 tracing::error!(
@@ -429,6 +443,10 @@ impl Run {
         }
         let now = self.parts.clock.now();
         self.under_way.remove(&turn.seq);
+        for seq in ended.merged {
+            self.reading.ended(seq);
+            self.backlog.told_with(turn, seq);
+        }
         match ended.next {
             item::Next::Lost => {
                 self.lost_some = true;

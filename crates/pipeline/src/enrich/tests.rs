@@ -33,6 +33,7 @@ mod batches;
 mod doubt;
 mod events;
 mod lifecycle;
+mod merging;
 mod nodes;
 mod order;
 

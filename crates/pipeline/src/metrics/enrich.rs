@@ -16,6 +16,7 @@ pub struct EnrichMetrics {
     calls: [Counter; 2],
     seconds: Histogram,
     events: Counter,
+    merged: Counter,
     /// Notifications that are in memory, waiting or under way.
     pub in_memory: Gauge,
     /// Fetches under way.
@@ -72,7 +73,7 @@ impl EnrichMetrics {
         let registry = registry.sub_registry_with_prefix("enrich");
         let fetches = Family::default();
         let calls = Family::default();
-        let (seconds, events) = (seconds(), Counter::default());
+        let (seconds, events, merged) = (seconds(), Counter::default(), Counter::default());
         let (in_memory, in_flight) = (Gauge::default(), Gauge::default());
         registry.register(
             "fetches",
@@ -91,6 +92,11 @@ impl EnrichMetrics {
         );
         registry.register("events", "Events made", events.clone());
         registry.register(
+            "merged",
+            "Notifications told by the event of a later one of the same item",
+            merged.clone(),
+        );
+        registry.register(
             "in_memory",
             "Notifications in memory, waiting or under way",
             in_memory.clone(),
@@ -101,6 +107,7 @@ impl EnrichMetrics {
             calls: counters(&calls, ["single", "batch"]),
             seconds,
             events,
+            merged,
             in_memory,
             in_flight,
         }
@@ -117,6 +124,11 @@ impl EnrichMetrics {
     pub fn fetched(&self, result: FetchResult, took: Duration) {
         self.fetches[result as usize].inc();
         self.seconds.observe(took.as_secs_f64());
+    }
+
+    /// Notifications were told by the event of a later one.
+    pub fn merged(&self, count: u64) {
+        self.merged.inc_by(count);
     }
 
     /// Events were committed.

@@ -22,7 +22,8 @@ use tidings_storage::record::{AskReconcile, SubscriptionUpdate};
 use url::Url;
 
 use super::{
-    Subscribe, SubscribeParts, advice, conflict, due::want, pace::Want, schedule, unchanged,
+    Subscribe, SubscribeParts, advice, company::Company, conflict, due::want, pace::Want, schedule,
+    unchanged,
 };
 use crate::{
     manage::{connection::access, integration::lifecycle_url},
@@ -58,8 +59,8 @@ enum Making {
     Replacing,
 }
 
-/// Does for `row` what it wants now.
-pub(super) async fn act(stage: &Subscribe, row: &Subscription) -> Done {
+/// Does for `row` what it wants now, together with its `company` as far as that goes.
+pub(super) async fn act(stage: &Subscribe, row: &Subscription, company: &mut Company) -> Done {
     let parts = &*stage.parts;
     let connection = parts.directory.connection(row.connection);
     let integration = parts.directory.integration_by_id(row.integration);
@@ -82,9 +83,12 @@ pub(super) async fn act(stage: &Subscribe, row: &Subscription) -> Done {
         connection,
     };
     match (row.state, &row.graph_id) {
-        (SubscriptionState::Deleting, _) => case.remove().await,
-        (SubscriptionState::Active, Some(graph_id)) => changed(case.keep(graph_id).await),
-        _ => changed(case.create(Making::Wanted).await),
+        (SubscriptionState::Deleting, _) => case.remove(company).await,
+        (SubscriptionState::Active, Some(graph_id)) => changed(case.keep(graph_id, company).await),
+        _ => {
+            let _turn = company.leave_to_call().await;
+            changed(case.create(Making::Wanted).await)
+        }
     }
 }
 
@@ -109,19 +113,22 @@ pub(super) fn forgotten(row: &Subscription, now: Timestamp) -> SubscriptionUpdat
 
 impl Case<'_> {
     /// Keeps alive what Graph serves, where and as it is to be.
-    async fn keep(&self, graph_id: &str) -> SubscriptionUpdate {
+    async fn keep(&self, graph_id: &str, company: &mut Company) -> SubscriptionUpdate {
         let noted = self.row.lifecycle.unwrap_or_default();
         if noted.removed {
             // It has been told when Graph said it.
-            return self.make_anew().await;
+            return self.make_anew(company).await;
         }
         if is_another(self.row.notification_url.as_deref(), &self.notification_url) {
             // First of all the changes that come from now on; a handshake shows that they can.
-            return self.renew(graph_id, Some(&self.notification_url)).await;
+            company.leave();
+            let url = Some(&self.notification_url);
+            return self.renew(graph_id, url, company).await;
         }
         let now = self.parts.clock.now();
         if is_another(self.row.lifecycle_url.as_deref(), &self.lifecycle_url) {
             if let Ok(_one_at_a_time) = self.stage.memory.replacing.try_lock() {
+                let _turn = company.leave_to_call().await;
                 return self.replace(graph_id).await;
             }
             if want(self.row, now) == Want::InTime {
@@ -138,14 +145,19 @@ impl Case<'_> {
                 due_at,
                 ..unchanged(self.row)
             },
-            None => self.renew(graph_id, None).await,
+            None => self.renew(graph_id, None, company).await,
         }
     }
 
     /// Asks Graph for a later end, and to send to another URL from now on if there is one.
-    async fn renew(&self, graph_id: &str, url: Option<&Url>) -> SubscriptionUpdate {
+    async fn renew(
+        &self,
+        graph_id: &str,
+        url: Option<&Url>,
+        company: &mut Company,
+    ) -> SubscriptionUpdate {
         let sent_at = self.parts.clock.now();
-        let update = match self.extend(graph_id, url).await {
+        let update = match self.extend(graph_id, url, company).await {
             Ok(renewed) => self.renewed(renewed, url),
             // Expired or removed: Graph never revives one.
             Err(CallError::NotFound) => {
@@ -154,7 +166,7 @@ impl Case<'_> {
                     "Graph had the subscription no more when it was to be renewed: it is made anew",
                     None,
                 );
-                let mut update = self.make_anew().await;
+                let mut update = self.make_anew(company).await;
                 update.events.insert(0, gone);
                 update
             }
@@ -170,6 +182,7 @@ impl Case<'_> {
         &self,
         graph_id: &str,
         url: Option<&Url>,
+        company: &mut Company,
     ) -> Result<SubscriptionResource, CallError> {
         let (graph, lifetimes) = (&self.parts.graph, &self.stage.memory.lifetimes);
         let mut lifetime = lifetimes.ask(self.table_row());
@@ -179,9 +192,7 @@ impl Case<'_> {
                 notification_url: url.map(Url::to_string),
                 ..SubscriptionPatch::default()
             };
-            let answer = graph
-                .patch_subscription(&self.access, graph_id, &patch)
-                .await;
+            let answer = company.patch(graph, &self.access, graph_id, &patch).await;
             match self.noted(answer).await {
                 Err(error) => match lifetimes.less(self.table_row(), lifetime, &error) {
                     Some(less) => lifetime = less,
@@ -194,7 +205,8 @@ impl Case<'_> {
 
     /// Makes anew what Graph has no more. The new one has the same clientState, so that what Graph still sends for the
     /// old one is known too.
-    async fn make_anew(&self) -> SubscriptionUpdate {
+    async fn make_anew(&self, company: &mut Company) -> SubscriptionUpdate {
+        let _turn = company.leave_to_call().await;
         self.create(Making::Wanted).await
     }
 
@@ -281,15 +293,15 @@ impl Case<'_> {
         }
     }
 
-    async fn remove(&self) -> Done {
+    async fn remove(&self, company: &mut Company) -> Done {
         let graph = &self.parts.graph;
-        let removed = match &self.row.graph_id {
-            Some(id) => {
-                let deleted = graph.delete_subscription(&self.access, id).await;
-                self.noted(deleted).await
-            }
+        let removed = if let Some(id) = &self.row.graph_id {
+            let deleted = company.delete(graph, &self.access, id).await;
+            self.noted(deleted).await
+        } else {
             // Graph may have made it without our having heard so.
-            None => conflict::remove_unheard_of(self).await,
+            let _turn = company.leave_to_call().await;
+            conflict::remove_unheard_of(self).await
         };
         let now = self.parts.clock.now();
         match removed {

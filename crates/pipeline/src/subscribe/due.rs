@@ -1,6 +1,9 @@
 //! The loop: which of the rows that are due have their turn.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use futures_util::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 use tidings_domain::{
@@ -9,12 +12,14 @@ use tidings_domain::{
     ids::SubscriptionId,
     subscription::{Subscription, SubscriptionState},
 };
+use tidings_graph::client::MAX_PARTS;
 use tidings_storage::{Lease, StoreError, record::DueSubscription};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Subscribe,
     act::forgotten,
+    company::Company,
     pace::{Turn, Want},
     unchanged,
 };
@@ -26,8 +31,9 @@ pub(super) const PAUSE: Duration = Duration::from_secs(1);
 const LOOK_ANYWAY: Duration = Duration::from_mins(1);
 /// How long a stop waits for calls under way. What they do is found out at the next start.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// How many due rows are read at once: enough to see which of them are urgent, and few enough to be read in a moment.
-const PAGE: usize = 256;
+/// How many due rows are read at once: enough to see which of them are urgent and which can go together, and few enough
+/// to be read in a moment.
+const PAGE: usize = 512;
 /// How many rows may be on their way to another time. That costs the store a write and Graph nothing.
 const MOST_PUT_OFF: usize = 64;
 /// How many rows one write makes due after the public URL has changed.
@@ -41,20 +47,52 @@ struct Turns {
     /// Due rows, the most urgent last.
     ready: Vec<DueSubscription>,
     running: FuturesUnordered<Looking>,
-    /// Whom Graph is asked for.
-    asking: HashSet<SubscriptionId>,
+    /// Whom Graph is asked for, and with which call first.
+    asking: HashMap<SubscriptionId, u64>,
+    /// The calls, and how many of the rows of each have not ended.
+    calls: HashMap<u64, usize>,
+    last_call: u64,
     /// Who is given another time.
     put_off: HashSet<SubscriptionId>,
 }
 
 impl Turns {
     fn is_busy(&self, id: SubscriptionId) -> bool {
-        self.asking.contains(&id) || self.put_off.contains(&id)
+        self.asking.contains_key(&id) || self.put_off.contains(&id)
     }
 
     fn ended(&mut self, id: SubscriptionId) {
-        self.asking.remove(&id);
         self.put_off.remove(&id);
+        let Some(call) = self.asking.remove(&id) else {
+            return;
+        };
+        if let Some(left) = self.calls.get_mut(&call) {
+            *left -= 1;
+            if *left == 0 {
+                self.calls.remove(&call);
+            }
+        }
+    }
+
+    /// Takes the rows that can go together with `first` out of those that are ready, the most urgent first: as many as
+    /// have to share a call for all of them to go when there is room for `free` calls, but no more than `most` with it.
+    fn like(&mut self, first: &DueSubscription, free: usize, most: usize) -> Vec<DueSubscription> {
+        let Some(deed) = deed(&first.subscription) else {
+            return Vec::new();
+        };
+        let is_like = |due: &DueSubscription| {
+            let row = &due.subscription;
+            row.connection == first.subscription.connection
+                && self::deed(row) == Some(deed)
+                && row.id != first.subscription.id
+        };
+        let places: Vec<usize> = (0..self.ready.len())
+            .rev()
+            .filter(|&place| is_like(&self.ready[place]))
+            .collect();
+        let share = (places.len() + 1).div_ceil(free.max(1)).min(most.max(1));
+        let taken = places.into_iter().take(share - 1);
+        taken.map(|place| self.ready.remove(place)).collect()
     }
 }
 
@@ -140,7 +178,7 @@ impl Subscribe {
             while self.has_room(turns)
                 && let Some(due) = turns.ready.pop()
             {
-                self.give_turn(turns, &due, now);
+                self.give_turn(turns, due, now);
             }
             if !turns.ready.is_empty() {
                 // Whatever ends makes room.
@@ -169,41 +207,49 @@ impl Subscribe {
 
     /// Whether a row can have its turn, or be given a time when it will have it: which of the two is not known yet.
     fn has_room(&self, turns: &Turns) -> bool {
-        turns.asking.len() < self.parts.config.concurrency.max(1)
+        turns.calls.len() < self.parts.config.concurrency.max(1)
             && turns.put_off.len() < MOST_PUT_OFF
     }
 
-    /// Gives a due row its turn, or a time when it will have it.
-    fn give_turn(&self, turns: &mut Turns, due: &DueSubscription, now: Timestamp) {
-        let parts = &self.parts;
-        let (id, lease) = (due.subscription.id, due.lease);
-        if turns.is_busy(id) {
+    /// Gives a due row its turn, and with it those that can go together with it; or a time when they will have it.
+    fn give_turn(&self, turns: &mut Turns, due: DueSubscription, now: Timestamp) {
+        if turns.is_busy(due.subscription.id) || !self.has_turn(turns, &due, now) {
             return;
         }
-        let want = want(&due.subscription, now);
-        let monotonic = parts.clock.monotonic();
-        let turn = self
-            .memory
-            .pace()
-            .turn(due.subscription.connection, want, monotonic);
-        match turn {
-            Turn::Now => {
-                turns.asking.insert(id);
-                turns.running.push(self.look_after(id, lease));
-            }
-            Turn::At(at) => {
-                let at = now + at.saturating_sub(monotonic);
-                turns.put_off.insert(id);
-                turns.running.push(self.put_off(id, lease, at));
-            }
+        let config = &self.parts.config;
+        let free = config.concurrency.max(1) - turns.calls.len();
+        let mut rows = turns.like(&due, free, config.batch.min(MAX_PARTS));
+        rows.retain(|row| !turns.is_busy(row.subscription.id) && self.has_turn(turns, row, now));
+        rows.push(due);
+        turns.last_call += 1;
+        turns.calls.insert(turns.last_call, rows.len());
+        let company = Company::of(rows.len(), &self.aside);
+        for (row, company) in rows.into_iter().zip(company) {
+            let id = row.subscription.id;
+            turns.asking.insert(id, turns.last_call);
+            turns.running.push(self.look_after(id, row.lease, company));
         }
     }
 
-    fn look_after(&self, id: SubscriptionId, lease: Lease) -> Looking {
+    /// Whether a due row has its turn now. If not, it is given a time when it will have it.
+    fn has_turn(&self, turns: &mut Turns, due: &DueSubscription, now: Timestamp) -> bool {
+        let row = &due.subscription;
+        let (want, monotonic) = (want(row, now), self.parts.clock.monotonic());
+        let turn = self.memory.pace().turn(row.connection, want, monotonic);
+        let Turn::At(at) = turn else {
+            return true;
+        };
+        let at = now + at.saturating_sub(monotonic);
+        turns.put_off.insert(row.id);
+        turns.running.push(self.put_off(row.id, due.lease, at));
+        false
+    }
+
+    fn look_after(&self, id: SubscriptionId, lease: Lease, company: Company) -> Looking {
         let this = self.clone();
         Box::pin(async move {
-            let acted = std::panic::AssertUnwindSafe(this.act_if_due(id, lease)).catch_unwind();
-            let problem = match acted.await {
+            let acted = std::panic::AssertUnwindSafe(this.act_if_due(id, lease, company));
+            let problem = match acted.catch_unwind().await {
                 Ok(Ok(())) => return id,
                 Ok(Err(StoreError::Fenced { .. })) => {
                     // Should the store still show it as ours, it is not asked for again at once.
@@ -225,10 +271,10 @@ impl Subscribe {
         &self,
         id: SubscriptionId,
         lease: Lease,
+        company: Company,
     ) -> Result<(), StoreError> {
         let due = |row: &Subscription| row.due_at <= self.parts.clock.now();
-        let acted = self.act_when(id, Some(lease), due).await;
-        acted.map(|_| ())
+        self.act_when(id, Some(lease), company, due).await
     }
 
     fn put_off(&self, id: SubscriptionId, lease: Lease, until: Timestamp) -> Looking {
@@ -279,6 +325,22 @@ impl Subscribe {
 fn order(row: &Subscription, now: Timestamp) -> (Want, Timestamp) {
     let ends = row.expires_at.filter(|_| is_served(row));
     (want(row, now), ends.unwrap_or_default())
+}
+
+/// What goes to Graph together with others of its sort.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Deed {
+    Remove,
+    Renew,
+}
+
+/// What a row seems to want; found out anew when it has its turn.
+fn deed(row: &Subscription) -> Option<Deed> {
+    match row.state {
+        SubscriptionState::Deleting if row.graph_id.is_some() => Some(Deed::Remove),
+        _ if is_served(row) => Some(Deed::Renew),
+        _ => None,
+    }
 }
 
 /// A row is urgent once less than a third of its life is left.

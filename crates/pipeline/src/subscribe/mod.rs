@@ -11,6 +11,7 @@
 //! | `due` | the loop: which of the due rows have their turn |
 //! | `pace` | how fast a tenant's Graph is asked |
 //! | `act` | one row: asks Graph for what the row wants |
+//! | `company` | rows that have their turn together, and ask as one |
 //! | `told` | the events of what becomes of a row |
 //! | `lifetime` | for how long Graph is asked to let one live |
 //! | `elsewhere` | waits for another node to act on a row of its |
@@ -52,6 +53,7 @@ use crate::{
 
 mod act;
 mod advice;
+mod company;
 mod conflict;
 mod due;
 mod elsewhere;
@@ -65,6 +67,8 @@ mod tests;
 
 pub(crate) use schedule::APART;
 
+use company::Company;
+
 /// Keeps Graph's subscriptions as they are wanted. Clones are the same stage.
 #[derive(Clone, Debug)]
 pub struct Subscribe {
@@ -72,6 +76,8 @@ pub struct Subscribe {
     /// Who works on which row: the loop and people may want the same one.
     locks: Arc<Mutex<HashMap<SubscriptionId, Arc<tokio::sync::Mutex<()>>>>>,
     memory: Arc<Memory>,
+    /// How many rows that had their turn with others and then go their own way may call Graph at one time.
+    aside: Arc<tokio::sync::Semaphore>,
 }
 
 /// What the stage has learned since its start. Nothing of it is needed to go on.
@@ -148,6 +154,7 @@ impl Subscribe {
     pub fn new(parts: SubscribeParts) -> Self {
         let graph = parts.graph.with_timeout(parts.config.timeout.0);
         Self {
+            aside: Arc::new(tokio::sync::Semaphore::new(parts.config.concurrency.max(1))),
             parts: Arc::new(SubscribeParts { graph, ..parts }),
             locks: Arc::default(),
             memory: Arc::default(),
@@ -248,29 +255,39 @@ impl Subscribe {
 
     /// Does for a row what it wants now, due or not, and gives it as it then is; `None` if it is gone.
     async fn act(&self, id: SubscriptionId) -> Result<Option<Subscription>, StoreError> {
-        self.act_when(id, None, |_| true).await
+        self.act_when(id, None, Company::none(), |_| true).await?;
+        self.parts.store.subscription(id).await
     }
 
+    /// The same, if the row is as `wanted`: for one that was read under `lease`, if that still holds (`Fenced` if not),
+    /// and together with its `company`.
     async fn act_when(
         &self,
         id: SubscriptionId,
         lease: Option<Lease>,
+        mut company: Company,
         wanted: impl Fn(&Subscription) -> bool,
-    ) -> Result<Option<Subscription>, StoreError> {
+    ) -> Result<(), StoreError> {
         let lock = self.lock(id);
-        let _guard = lock.lock().await;
-        let Some(row) = self.parts.store.subscription(id).await? else {
-            return Ok(None);
+        let _guard = if let Ok(guard) = lock.try_lock() {
+            guard
+        } else {
+            // Whoever has it may be about to wait for Graph.
+            company.leave();
+            lock.lock().await
         };
-        if !wanted(&row) {
-            return Ok(Some(row));
-        }
+        let row = self.parts.store.subscription(id).await?;
+        let Some(row) = row.filter(wanted) else {
+            return Ok(());
+        };
         if let Some(lease) = lease.filter(|&lease| !self.parts.fence.allows(lease)) {
             let shard = lease.shard();
             return Err(StoreError::Fenced { shard });
         }
         let _counted = InFlight::begin(&self.parts.metrics.in_flight);
-        let done = act::act(self, &row).await;
+        let done = act::act(self, &row, &mut company).await;
+        // It may not have asked at all.
+        drop(company);
         let write = async {
             match done {
                 act::Done::Changed(update) => self.record(*update, lease).await,
@@ -278,8 +295,7 @@ impl Subscribe {
             }
         };
         let change = Change::Subscription(id);
-        self.parts.directory.change(change, write).await?;
-        self.parts.store.subscription(id).await
+        self.parts.directory.change(change, write).await
     }
 
     /// Records what was done, unless somebody has wished the row away meanwhile: then it is only the more to be removed.

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::testing::{Graph, Reply, Seen, World, reply};
 
+mod batches;
 mod lifecycle;
 mod moving;
 mod nodes;
@@ -29,6 +30,8 @@ struct Kept {
     instead: Vec<Reply>,
     /// Does what is asked, and answers this.
     after: Vec<Reply>,
+    /// The next answer to whatever is asked about this one.
+    about: HashMap<String, Reply>,
 }
 
 type Shared = Arc<Mutex<Kept>>;
@@ -53,6 +56,14 @@ impl Stage {
             kept,
             subscribe,
         }
+    }
+
+    /// A stage that is configured otherwise.
+    async fn with(change: impl FnOnce(&mut SubscribeConfig)) -> Self {
+        let mut stage = Self::new().await;
+        change(&mut stage.world.config.subscribe);
+        stage.subscribe = subscribe(&stage.world, "https://tidings.example/base", false);
+        stage
     }
 
     async fn request(&self, resource: &str, changes: &str) -> Result<Subscription, ManageError> {
@@ -195,6 +206,9 @@ fn answer(kept: &Shared, seen: &Seen) -> Reply {
 
 fn serve(kept: &mut Kept, seen: &Seen) -> Reply {
     let id = seen.path.rsplit('/').next().unwrap_or_default().to_owned();
+    if let Some(reply) = kept.about.remove(&id) {
+        return reply;
+    }
     match seen.method.as_str() {
         "POST" => {
             let mut new: serde_json::Value = serde_json::from_str(&seen.body).unwrap();

@@ -44,7 +44,14 @@ impl Seen {
             };
             (part["id"].clone(), one)
         };
-        Some(body["requests"].as_array().unwrap().iter().map(part).collect())
+        Some(
+            body["requests"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(part)
+                .collect(),
+        )
     }
 }
 

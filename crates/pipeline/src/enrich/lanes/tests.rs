@@ -4,6 +4,7 @@ use ulid::Ulid;
 use super::*;
 use crate::enrich::{
     backlog::{Backlog, Work},
+    merge::Merging,
     tests::queued,
 };
 
@@ -18,7 +19,7 @@ fn lanes(calls: usize, per_mailbox: usize, per_call: usize) -> Lanes {
 
 fn slot(seq: i64, connection: u128, mailbox: Option<u64>) -> Slot {
     let resource = format!("users/u/events/{seq}");
-    let mut backlog = Backlog::new(1);
+    let mut backlog = Backlog::new(1, Merging::default());
     let turn = backlog.push(
         Work::new(queued(seq, &resource, 0)),
         Timestamp::from_millis(0),
@@ -165,7 +166,12 @@ fn a_batch_that_fails_is_one_failure_and_a_probe_is_for_one_item() {
     while lanes.next_probe().is_none() {
         let asking = all(&mut lanes, 0);
         assert_eq!(sizes(&asking), [20]);
-        end(&mut lanes, &asking[0], Contact::Failed(None), Duration::ZERO);
+        end(
+            &mut lanes,
+            &asking[0],
+            Contact::Failed(None),
+            Duration::ZERO,
+        );
         failures += 1;
     }
     assert_eq!(failures, 5);

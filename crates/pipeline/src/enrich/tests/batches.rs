@@ -23,8 +23,11 @@ impl Stage {
 
     /// Queues an update of an item of this name in a mailbox of its own.
     async fn updated(&self, name: &str) {
-        self.managed(&format!("users/of-{name}/events/{name}"), ChangeType::Updated)
-            .await;
+        self.managed(
+            &format!("users/of-{name}/events/{name}"),
+            ChangeType::Updated,
+        )
+        .await;
     }
 
     async fn states(&self, count: usize) -> Vec<(String, ObjectState)> {
@@ -60,7 +63,11 @@ async fn what_waits_goes_in_batches_of_twenty_and_the_last_one_alone() {
     assert_eq!(stage.graph.batches(), [20, 20]);
     let calls = stage.graph.calls();
     assert_eq!(calls.len(), 41);
-    assert!(calls.iter().all(|one| one.path.starts_with("/v1.0/users/of-")));
+    assert!(
+        calls
+            .iter()
+            .all(|one| one.path.starts_with("/v1.0/users/of-"))
+    );
     let text = stage.world.metrics.encode();
     for line in [
         "tidings_enrich_calls_total{result=\"batch\"} 2",
@@ -92,7 +99,13 @@ async fn each_part_of_a_batch_comes_to_what_it_would_by_itself() {
     })
     .await;
     for name in [
-        "fine", "gone", "refused", "large", "throttled", "unmet", "left-out",
+        "fine",
+        "gone",
+        "refused",
+        "large",
+        "throttled",
+        "unmet",
+        "left-out",
     ] {
         stage.updated(name).await;
     }
@@ -105,9 +118,18 @@ async fn each_part_of_a_batch_comes_to_what_it_would_by_itself() {
                 ("large", ObjectState::TooLarge),
                 ("refused", ObjectState::Forbidden),
             ];
-            assert_eq!(states, expected.map(|(name, state)| (name.to_owned(), state)));
+            assert_eq!(
+                states,
+                expected.map(|(name, state)| (name.to_owned(), state))
+            );
             assert_eq!(stage.graph.batches(), [7]);
-            while stage.world.queue().await.iter().any(|one| one.failures == 0) {
+            while stage
+                .world
+                .queue()
+                .await
+                .iter()
+                .any(|one| one.failures == 0)
+            {
                 tokio::task::yield_now().await;
             }
             again.store(1, Ordering::SeqCst);
@@ -135,7 +157,9 @@ async fn what_was_just_created_is_asked_for_again_also_after_a_batch() {
         })
     })
     .await;
-    stage.managed("users/u/events/new", ChangeType::Created).await;
+    stage
+        .managed("users/u/events/new", ChangeType::Created)
+        .await;
     stage.updated("other").await;
     stage
         .run(async {
@@ -157,7 +181,13 @@ async fn a_batch_that_fails_as_a_whole_delays_its_items_and_drops_none() {
     }
     stage
         .run(async {
-            while stage.world.queue().await.iter().any(|one| one.failures == 0) {
+            while stage
+                .world
+                .queue()
+                .await
+                .iter()
+                .any(|one| one.failures == 0)
+            {
                 tokio::task::yield_now().await;
             }
             assert_eq!(stage.graph.calls().len(), 0);

@@ -19,6 +19,7 @@ fn on(member: &Member, world: &World) -> Enrich {
     let config = EnrichConfig {
         concurrency: 1,
         batch: 1,
+        coalesce: Vec::new(),
         ..world.config.enrich.clone()
     };
     Enrich::new(EnrichParts {

@@ -142,7 +142,8 @@ async fn a_row_of_another_node_is_not_recorded_and_is_not_asked_for_again() {
     cluster.give_behind_its_back(&second.store, ShardSet::ALL);
     let stale = on(&first, &stage);
     for _ in 0..3 {
-        let error = stale.act_if_due(row.id, lease).await.unwrap_err();
+        let acted = stale.act_if_due(row.id, lease, Company::none());
+        let error = acted.await.unwrap_err();
         assert!(matches!(error, StoreError::Fenced { .. }), "{error}");
     }
     // It asked before it knew, and never after.

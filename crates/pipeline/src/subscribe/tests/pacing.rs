@@ -6,7 +6,7 @@ use super::*;
 
 impl Stage {
     /// A row that Graph serves until `end`, and that is due.
-    async fn served(&self, number: u32, end: Duration) -> Subscription {
+    pub(super) async fn served(&self, number: u32, end: Duration) -> Subscription {
         let (world, now) = (&self.world, self.world.clock.now());
         let row = Subscription {
             id: world.ids.next(),
@@ -43,7 +43,7 @@ impl Stage {
     }
 
     /// Runs the loop until all of these have been renewed.
-    async fn all_renewed(&self, rows: &[Subscription]) {
+    pub(super) async fn all_renewed(&self, rows: &[Subscription]) {
         let all = async {
             for row in rows {
                 self.sees(row.id, |now| now.renewed_at != row.renewed_at)
@@ -55,7 +55,7 @@ impl Stage {
     }
 
     /// When each of `rows` was renewed, from the beginning.
-    async fn waits(&self, rows: &[Subscription], begin: Timestamp) -> Vec<Duration> {
+    pub(super) async fn waits(&self, rows: &[Subscription], begin: Timestamp) -> Vec<Duration> {
         let mut waits = Vec::new();
         for row in rows {
             waits.push(begin.until(self.row(row.id).await.renewed_at.unwrap()));
@@ -93,7 +93,7 @@ async fn after_a_day_without_us_those_that_end_first_go_first_and_there_is_no_st
 
 #[tokio::test]
 async fn a_tenant_that_asks_for_fewer_calls_gets_none_until_its_time() {
-    let stage = Stage::new().await;
+    let stage = Stage::with(|config| config.batch = 1).await;
     stage.instead(Reply {
         headers: vec![("retry-after", "6")],
         ..reply(429, "")
