@@ -99,11 +99,15 @@ impl Stage {
         id: SubscriptionId,
         wanted: impl Fn(&Subscription) -> bool + Send + Sync,
     ) {
+        let rests = || self.world.metrics.subscribe.in_flight.get() == 0;
         loop {
+            // What ended before is seen in the row.
+            let rested = rests();
             if wanted(&self.row(id).await) {
                 return;
             }
-            if self.world.metrics.subscribe.in_flight.get() == 0
+            if rested
+                && rests()
                 && let Some(wait) = self.world.clock.next_wake()
             {
                 self.world.clock.advance(wait.max(Duration::from_secs(1)));
