@@ -286,6 +286,7 @@ async fn subscribe(filling: Arc<Filling>, count: u64) -> anyhow::Result<()> {
             last_error: None,
             created_at: filling.now,
             renewed_at: Some(filling.now),
+            deliver_existing: false,
             lifecycle: None,
             patched_at: None,
             notification_url: None,

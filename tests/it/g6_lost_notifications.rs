@@ -7,13 +7,14 @@ use testkit::{
     receiver::Receiver,
     store::Store,
     wait,
-    world::{Connected, World, id},
+    world::{Connected, INTEGRATION, World, id},
 };
 
 testkit::on_both_stores!(
     what_graph_does_not_notify_is_found_and_told_once,
     what_graph_notifies_is_not_found_again,
     a_notification_of_a_drive_leads_to_the_items_that_changed,
+    what_exists_is_delivered_if_that_is_asked_for,
 );
 
 /// Waits until everything that Graph has of a subscription has been compared since `asked`, and gives how much was found.
@@ -208,4 +209,39 @@ async fn a_notification_of_a_drive_leads_to_the_items_that_changed(store: Store)
         told(&receiver)[&item],
         [pair("drive_item.created"), pair("drive_item.deleted")]
     );
+}
+
+async fn what_exists_is_delivered_if_that_is_asked_for(store: Store) {
+    let (world, connected, receiver) = connected(store).await;
+    let user = connected.subscribed.user_id.clone();
+    let calendar = Calendar {
+        world: &world,
+        user: user.clone(),
+    };
+    let there = calendar.create("there").await;
+    arrived(&receiver, 1).await;
+    // Another subscription to the same calendar, by another wish.
+    let resource = format!("users/{user}/events");
+    let create = ["subscription", "create", "--deliver-existing"];
+    let what = [
+        ["--connection", &connected.connection_id],
+        ["--resource", &resource],
+        ["--change-types", "created"],
+    ];
+    let arguments = [&create[..], what.as_flattened()].concat();
+    world.gateway.cli().run(&arguments).await.ok();
+    arrived(&receiver, 2).await;
+    let pair = |origin: &str| ("event.created".to_owned(), origin.to_owned());
+    assert_eq!(
+        told(&receiver)[&there],
+        [pair("notification"), pair("reconcile")]
+    );
+    // As an app would ask that knows Nango.
+    let body = json!({
+        "provider_config_key": INTEGRATION,
+        "connection_id": connected.connection_id,
+        "syncs": ["event"],
+    });
+    let triggered = world.api.post("/sync/trigger", &body).await;
+    assert_eq!(triggered, json!({"success": true, "subscriptions": 2}));
 }

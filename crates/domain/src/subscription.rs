@@ -43,6 +43,8 @@ pub struct Subscription {
     pub last_error: Option<String>,
     /// When it was asked for.
     pub created_at: Timestamp,
+    /// Whether the app is told of what is there when Graph begins to serve it.
+    pub deliver_existing: bool,
     /// When Graph last extended it.
     pub renewed_at: Option<Timestamp>,
     /// What Graph's lifecycle notifications said of it and has not been seen to.
@@ -69,8 +71,6 @@ pub struct Former {
 /// What Graph's lifecycle notifications said of a subscription and has not been seen to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lifecycle {
-    /// Some notifications were not delivered.
-    pub missed: bool,
     /// It, its token or its permission is about to end.
     pub reauthorize: bool,
     /// Graph has removed it.

@@ -14,6 +14,7 @@ use crate::{
     deliver::Hint,
     directory::{Change, Directory},
     operational::{self, News},
+    wake::Wake,
 };
 
 /// Records what calls show of credentials. Clones are the same.
@@ -24,16 +25,19 @@ pub struct Credentials {
     clock: Arc<dyn Clock>,
     ids: Arc<Ids>,
     deliver: Hint,
+    subscribe: Wake,
+    reconcile: Wake,
 }
 
 impl Credentials {
-    /// Records it in `store`, and hints `deliver` at those who want to know.
+    /// Records it in `store`, hints `deliver` at those who want to know, and wakes the stages that wait for credentials.
     pub fn new(
         store: Arc<dyn Store>,
         directory: Arc<Directory>,
         clock: Arc<dyn Clock>,
         ids: Arc<Ids>,
         deliver: Hint,
+        [subscribe, reconcile]: [Wake; 2],
     ) -> Self {
         Self {
             store,
@@ -41,6 +45,8 @@ impl Credentials {
             clock,
             ids,
             deliver,
+            subscribe,
+            reconcile,
         }
     }
 
@@ -57,12 +63,15 @@ impl Credentials {
         // Calls side by side show the same: the store tells of it once.
         let set = self
             .store
-            .set_connection_state(connection.id, state, vec![told]);
+            .set_connection_state(connection.id, state, now, vec![told]);
         let change = Change::Connection(connection.id);
         if let Err(error) = self.directory.change(change, set).await {
             tracing::warn!(connection.id = %connection.id, %error, "the state of a connection could not be recorded");
         }
         self.deliver.webhooks(webhooks);
+        // What had failed is due again, if they work again.
+        self.subscribe.wake();
+        self.reconcile.wake();
     }
 
     fn told(&self, connection: &Connection, state: &ConnectionState, now: Timestamp) -> NewEvent {

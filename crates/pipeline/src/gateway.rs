@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::{
+    answers::Answers,
     credentials::Credentials,
     deliver::{self, Deliver},
     directory::Directory,
@@ -67,6 +68,8 @@ pub struct Gateway {
     pub subscribe: Subscribe,
     /// Compares what Graph has with what the app was told.
     pub reconcile: Reconcile,
+    /// How fast Graph is answered.
+    pub answers: Answers,
     /// What it counts.
     pub metrics: Metrics,
     /// Which share of the work it has, where there are several.
@@ -85,6 +88,7 @@ struct Core {
     graph: GraphClient,
     fence: Fence,
     credentials: Credentials,
+    answers: Answers,
 }
 
 impl Core {
@@ -127,6 +131,7 @@ impl Core {
             enrich: stages.enrich.clone(),
             fence: self.fence.clone(),
             credentials: self.credentials.clone(),
+            answers: self.answers.clone(),
         })
     }
 
@@ -183,6 +188,7 @@ impl Gateway {
             Arc::clone(&clock),
             Arc::clone(&ids),
             stages.deliver.clone(),
+            [stages.subscribe.clone(), stages.reconcile.clone()],
         );
         let ingest = Ingest::new(
             Arc::clone(&store),
@@ -213,6 +219,7 @@ impl Gateway {
             graph,
             fence: fence.clone(),
             credentials,
+            answers: Answers::default(),
         };
         let subscribe = core.subscribe(&config, &metrics, &stages, public_url);
         let reconcile = core.reconcile(&config, &metrics, &stages);
@@ -241,6 +248,7 @@ impl Gateway {
             manage,
             subscribe,
             reconcile,
+            answers: core.answers,
             metrics,
             fence,
             supervisor,

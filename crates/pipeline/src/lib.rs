@@ -9,6 +9,7 @@
 //! | [`gateway`] | wires it all together and runs it |
 //! | [`directory`] | what is configured, in memory, for look-ups without the store |
 //! | [`ingest`] | takes notifications: verdict, dedup, commit |
+//! | [`answers`] | how fast Graph is answered |
 //! | [`deliver`] | sends events to webhooks, again and again if need be |
 //! | [`signature`] | how deliveries are signed and verified |
 //! | [`enrich`] | fetches what changed and makes events of it |
@@ -25,6 +26,7 @@
 //! | [`supervisor`] | keeps loops alive, and ends them in two steps |
 //! | [`metrics`] | what is counted and measured |
 
+pub mod answers;
 pub mod credentials;
 pub mod deliver;
 pub mod directory;

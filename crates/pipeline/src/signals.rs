@@ -55,7 +55,12 @@ impl Stages {
             Some(Change::Webhook(id)) => self.deliver.webhooks([id]),
             // Somebody may wait for what Graph is to be asked.
             Some(Change::Subscription(_)) => self.subscribe.wake(),
-            Some(Change::Connection(_) | Change::Environment(_) | Change::Integration(_)) => {}
+            // Its credentials may work again.
+            Some(Change::Connection(_)) => {
+                self.subscribe.wake();
+                self.reconcile.wake();
+            }
+            Some(Change::Environment(_) | Change::Integration(_)) => {}
             None => {
                 self.deliver_any.wake();
                 self.enrich.wake();

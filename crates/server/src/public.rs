@@ -3,7 +3,7 @@
 //! The handshake is answered from the request alone. A POST of notifications is answered 202 after the commit and never
 //! before, and 503 at once when the store cannot take it: Graph then sends it again, for four hours.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
@@ -12,8 +12,8 @@ use http::{
     request::Parts,
 };
 use http_body_util::{Either, Full};
-use tidings_domain::{ids::EnvironmentId, integration::IntegrationKey};
-use tidings_pipeline::{gateway::Gateway, ingest::IngestError};
+use tidings_domain::{ids::EnvironmentId, integration::IntegrationKey, notification::Verdict};
+use tidings_pipeline::{answers, gateway::Gateway, ingest::IngestError};
 
 use crate::listen::{
     Answer,
@@ -73,14 +73,25 @@ impl Public {
             Err(refused) => return self.refuse_body(&refused),
         };
         let began = self.gateway.clock.monotonic();
+        // Should Graph give up meanwhile, this future is dropped: what it waited for counts all the same.
+        let mut waiting = Waiting {
+            gateway: &self.gateway,
+            began,
+            is_graph: None,
+        };
         let (status, detail) = match self
             .gateway
             .ingest
             .receive(environment, key, body.bytes.clone())
             .await
         {
-            Ok(_) => (StatusCode::ACCEPTED, String::new()),
+            Ok(receipt) => {
+                let is_believed = |verdict: &Verdict| !verdict.is_rejection();
+                waiting.is_graph = Some(receipt.verdicts.iter().any(is_believed));
+                (StatusCode::ACCEPTED, String::new())
+            }
             Err(error) => {
+                waiting.is_graph = Some(matches!(error, IngestError::Busy(_)));
                 let status = match &error {
                     IngestError::Busy(cause) => {
                         tracing::warn!(%cause, "notifications were not taken: Graph is asked to send them again");
@@ -131,6 +142,25 @@ impl Public {
     fn refuse(&self, status: StatusCode, detail: &str) -> Answer {
         self.gateway.metrics.ingest.refused(status.as_u16());
         answer(status, detail.to_owned())
+    }
+}
+
+/// Somebody waits for an answer to notifications; counted at the end if that is Graph.
+struct Waiting<'a> {
+    gateway: &'a Gateway,
+    began: Duration,
+    /// Whether it was Graph, as far as what it sent shows; `None` while it waits.
+    is_graph: Option<bool>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let took = self.gateway.clock.monotonic().saturating_sub(self.began);
+        // What strangers send neither makes answers slow nor hides that they are. Of whom did not wait it is not known:
+        // it counts for the worse.
+        if self.is_graph.unwrap_or(took > answers::SLOW) {
+            self.gateway.answers.note(took);
+        }
     }
 }
 

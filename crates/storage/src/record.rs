@@ -142,6 +142,8 @@ pub enum SubscriptionFilter {
     Connection(ConnectionId),
     /// Those of an environment.
     Environment(EnvironmentId),
+    /// Those of an integration.
+    Integration(IntegrationId),
     /// This one.
     One(SubscriptionId),
 }

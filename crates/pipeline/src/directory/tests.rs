@@ -39,6 +39,7 @@ fn subscription(world: &World, number: u32) -> Subscription {
         last_error: None,
         created_at: world.clock.now(),
         renewed_at: None,
+        deliver_existing: false,
         lifecycle: None,
         patched_at: None,
         notification_url: None,

@@ -13,15 +13,16 @@
 //! | `key` | by which name an item is known |
 //! | `find` | what may be news, on its way to enrich |
 //! | `wanted` | which changes a subscription wants to be told |
+//! | `trigger` | comparing what somebody names as Nango's users do |
 //! | `window` | the time that a calendar is looked at |
 //! | `schedule` | when a subscription is reconciled next |
-//! | `absence` | notices that we were away |
+//! | `absence`, `slowness` | notices that we were away, or slow |
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 use tidings_domain::{
-    Clock, Entropy, Ids,
+    Clock, Entropy, Ids, Timestamp,
     clock::within,
     config::ReconcileConfig,
     ids::{ConnectionId, SubscriptionId},
@@ -38,6 +39,7 @@ use tidings_storage::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    answers::Answers,
     credentials::Credentials,
     directory::Directory,
     fence::Fence,
@@ -51,6 +53,8 @@ mod find;
 pub mod key;
 mod round;
 mod schedule;
+mod slowness;
+pub mod trigger;
 pub mod wanted;
 mod window;
 
@@ -106,6 +110,8 @@ pub struct ReconcileParts {
     pub fence: Fence,
     /// Records what calls show of credentials.
     pub credentials: Credentials,
+    /// How fast Graph is answered.
+    pub answers: Answers,
 }
 
 type Running = std::pin::Pin<Box<dyn Future<Output = Place> + Send>>;
@@ -128,11 +134,19 @@ impl Reconcile {
         which: SubscriptionFilter,
         reason: ReconcileReason,
     ) -> Result<u64, StoreError> {
-        let now = self.parts.clock.now();
+        self.ask_for(which, reason, self.parts.clock.now()).await
+    }
+
+    async fn ask_for(
+        &self,
+        which: SubscriptionFilter,
+        reason: ReconcileReason,
+        due_at: Timestamp,
+    ) -> Result<u64, StoreError> {
         let ask = AskReconcile {
             reason,
-            asked_at: now,
-            due_at: now,
+            asked_at: self.parts.clock.now(),
+            due_at,
             deliver_existing: false,
         };
         let _hint = self.parts.wake.at_the_end();

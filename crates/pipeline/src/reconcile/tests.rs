@@ -58,6 +58,7 @@ async fn stage(resource: &str, changes: &str) -> Stage {
         enrich: Wake::new(),
         fence: Fence::new(world.store.holdings(), world.metrics.nodes.clone()),
         credentials: world.credentials(),
+        answers: Answers::default(),
     });
     let path = SubscriptionPath::parse(resource).unwrap();
     let now = world.clock.now();
@@ -78,6 +79,7 @@ async fn stage(resource: &str, changes: &str) -> Stage {
         last_error: None,
         created_at: now,
         renewed_at: None,
+        deliver_existing: false,
         lifecycle: None,
         patched_at: None,
         notification_url: None,
@@ -432,6 +434,59 @@ async fn after_a_long_absence_everything_is_compared_and_after_a_short_one_nothi
     let state = stage.state().await;
     assert_eq!(state.reason, ReconcileReason::Outage);
     assert!(state.due_at <= stage.world.clock.now());
+}
+
+#[tokio::test]
+async fn an_absence_is_not_forgotten_though_we_end_before_it_is_asked_for() {
+    let stage = stage("users/u/contacts", ALL).await;
+    stage.page(CONTACTS, &[], "/delta?t=1", true);
+    stage.turn().await;
+    stage.reconcile.beat().await;
+    stage.world.clock.advance(Duration::from_mins(11));
+    // It was noted, and nothing followed.
+    let (now, long) = (stage.world.clock.now(), Duration::from_mins(10));
+    stage.world.store.note_alive(now, long).await.unwrap();
+    assert_eq!(stage.state().await.reason, ReconcileReason::Created);
+    stage.reconcile.beat().await;
+    assert_eq!(stage.state().await.reason, ReconcileReason::Outage);
+    let since = stage.world.store.note_alive(now, long).await.unwrap();
+    assert_eq!(since, None, "it is answered");
+}
+
+#[tokio::test]
+async fn when_answers_were_slow_everything_is_compared_once_that_is_over() {
+    let stage = stage("users/u/contacts", ALL).await;
+    stage.page(CONTACTS, &[], "/delta?t=1", true);
+    stage.turn().await;
+    stage.page("/delta", &[], "/delta?t=2", true);
+    stage.turn().await;
+    let mut slow = absence::SlowAnswers::default();
+    let mut state = stage.state().await;
+    let planned = state.due_at;
+    stage.reconcile.look_at_answers(&mut slow).await;
+    for (seconds, expected) in [
+        (0, None),
+        // Should we end before it is over.
+        (4, Some(Duration::from_hours(1))),
+        (4, None),
+        (0, Some(Duration::ZERO)),
+        (0, None),
+    ] {
+        stage
+            .reconcile
+            .parts
+            .answers
+            .note(Duration::from_secs(seconds));
+        stage.world.clock.advance(Duration::from_mins(10));
+        stage.reconcile.look_at_answers(&mut slow).await;
+        let before = std::mem::replace(&mut state, stage.state().await);
+        let now = stage.world.clock.now();
+        match expected {
+            Some(wait) => assert_eq!(state.due_at, now + wait),
+            None => assert_eq!(state.due_at, before.due_at),
+        }
+    }
+    assert!(planned > state.due_at && state.reason == ReconcileReason::Outage);
 }
 
 #[tokio::test]

@@ -338,7 +338,7 @@ impl Case<'_> {
             reason: ReconcileReason::Created,
             asked_at: now,
             due_at: now,
-            deliver_existing: false,
+            deliver_existing: self.row.deliver_existing,
         };
         let former = forgotten(self.row, now).former;
         SubscriptionUpdate {

@@ -30,13 +30,13 @@ use tidings_domain::{
     config::SubscribeConfig,
     ids::{ConnectionId, EnvironmentId, SubscriptionId},
     integration::Integration,
-    resource::ChangeTypes,
+    resource::{ChangeType, ChangeTypes},
     shard::Shard,
     subscription::{Subscription, SubscriptionState},
 };
 use tidings_graph::{
     client::GraphClient,
-    resource::{SubscriptionPath, table::Rich},
+    resource::{Enumeration, SubscriptionPath, table::Rich},
 };
 use tidings_storage::{Lease, Store, StoreError, record::SubscriptionUpdate};
 use url::Url;
@@ -48,6 +48,7 @@ use crate::{
     fence::Fence,
     manage::{ManageError, integration::notification_url},
     metrics::{Stage, SubscribeMetrics},
+    reconcile::wanted::Wanted,
     wake::Wake,
 };
 
@@ -147,6 +148,8 @@ pub struct NewSubscription {
     pub resource: String,
     /// Which changes are wanted.
     pub change_types: ChangeTypes,
+    /// Whether the app is to be told of what is there already, as if it were created now.
+    pub deliver_existing: bool,
 }
 
 impl Subscribe {
@@ -197,6 +200,7 @@ impl Subscribe {
             last_error: None,
             created_at: now,
             renewed_at: None,
+            deliver_existing: new.deliver_existing,
             lifecycle: None,
             patched_at: None,
             notification_url: None,
@@ -389,6 +393,17 @@ fn path(new: &NewSubscription) -> Result<SubscriptionPath, ManageError> {
     path.check(new.change_types)
         .map_err(|error| invalid("/change_types", error.to_string()))?;
     let row = path.row();
+    if new.deliver_existing {
+        let exists = |detail: String| Err(invalid("/deliver_existing", detail));
+        if let Enumeration::None { why } = path.enumeration() {
+            return exists(format!("what exists cannot be found out: {why}"));
+        }
+        if !Wanted::new(&path, new.change_types).has(ChangeType::Created) {
+            return exists(
+                "what exists is delivered as `created`: ask for that change type, too".to_owned(),
+            );
+        }
+    }
     if path.owner() == Some("me") {
         return Err(invalid(
             "/resource",

@@ -72,6 +72,7 @@ impl Stage {
             connection: self.world.connection,
             resource: resource.to_owned(),
             change_types: changes.parse().unwrap(),
+            deliver_existing: false,
         };
         self.subscribe.request(new).await
     }
@@ -466,6 +467,7 @@ async fn one_that_serves_another_row_of_ours_is_left_alone() {
         connection: stage.world.other,
         resource: RESOURCE.to_owned(),
         change_types: "created".parse().unwrap(),
+        deliver_existing: false,
     };
     let second = stage.subscribe.request(new).await.unwrap();
     assert_eq!(second.state, SubscriptionState::Conflict);

@@ -82,7 +82,7 @@ macro_rules! store_over {
             create_connection(connection: Connection) -> Done<()>;
             connection(id: ConnectionId) -> Done<Option<Connection>>;
             connections(environment: Option<EnvironmentId>, page: Page) -> Done<Listing<Connection>>;
-            set_connection_state(id: ConnectionId, state: ConnectionState, events: Vec<NewEvent>) -> Done<()>;
+            set_connection_state(id: ConnectionId, state: ConnectionState, at: Timestamp, events: Vec<NewEvent>) -> Done<()>;
             delete_connection(id: ConnectionId) -> Done<bool>;
             create_key(key: NewApiKey) -> Done<()>;
             key_by_hash(hash: [u8; 32]) -> Done<Option<ApiKey>>;
@@ -101,7 +101,8 @@ macro_rules! store_over {
                 -> Done<Vec<KnownItem>>;
             record_reconcile_page(page: ReconcilePage, lease: Lease) -> Done<()>;
             update_reconcile(update: ReconcileUpdate, lease: Lease) -> Done<()>;
-            note_alive(now: Timestamp) -> Done<Option<Timestamp>>;
+            answer_absence(since: Timestamp) -> Done<()>;
+            note_alive(now: Timestamp, long: std::time::Duration) -> Done<Option<Timestamp>>;
         }
     };
     (@all $face:ident, $over:ty { $($own:tt)* } $($verb:ident($($name:ident: $type:ty),*) -> $out:ty;)*) => {

@@ -24,7 +24,9 @@ use tidings_storage::{
 };
 use url::Url;
 
-use crate::{credentials::Credentials, deliver::Hint, directory::Directory, metrics::Metrics};
+use crate::{
+    credentials::Credentials, deliver::Hint, directory::Directory, metrics::Metrics, wake::Wake,
+};
 
 /// The tenant of the first connection.
 pub(crate) const TENANT: &str = "1f6a9f0e-77aa-4a57-9a2d-64f1b2d7c3a1";
@@ -128,6 +130,7 @@ impl World {
             Arc::new(self.clock.clone()),
             Arc::clone(&self.ids),
             Hint::new(),
+            [Wake::new(), Wake::new()],
         )
     }
 

@@ -5,12 +5,14 @@
 //! | `environments` | list, create, get, delete | `name` |
 //! | `integrations` | list, create, get, delete | `key`, `client_id`, `client_secret`, `webhook_secret`?, `login_url`?, `graph_url`? |
 //! | `connections` | list, create, get, delete | `integration` (key), `tenant_id` (or a domain) |
-//! | `subscriptions` | list, create, get, delete, reconcile | `connection_id`, `resource`, `change_types` |
+//! | `subscriptions` | list, create, get, delete, reconcile | `connection_id`, `resource`, `change_types`, `deliver_existing`? |
 //! | `webhooks` | list, create, get, update, delete, enable, disable | `url`, `triggers`, `description`?, `connections`? |
 //! | `notifications`, `events` | list, get | |
 //! | `deliveries` | list, get, redeliver | |
 //! | `keys` | list, create, get, delete | `name`, `scope` |
 //! | `triggers`, `resources` | list | |
+//!
+//! `POST /sync/trigger` stands beside it: what Nango has under this name.
 //!
 //! Handlers hold no rules: they read the request, call the store (to look), [`tidings_pipeline::manage`] or
 //! [`tidings_pipeline::subscribe`] (to change),
@@ -46,6 +48,7 @@ mod path;
 mod query;
 mod resources;
 mod subscriptions;
+mod sync;
 mod triggers;
 mod webhooks;
 
@@ -70,6 +73,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Gateway>>)> {
         ("/v1/subscriptions/{id}", get(subscriptions::get::get).delete(subscriptions::delete::delete)),
         ("/v1/subscriptions/{id}/reconcile", get(subscriptions::reconcile::get).post(subscriptions::reconcile::ask_one)),
         ("/v1/reconcile", post(subscriptions::reconcile::ask)),
+        ("/sync/trigger", post(sync::trigger)),
         ("/v1/webhooks", get(webhooks::list::list).post(webhooks::create::create)),
         ("/v1/webhooks/{id}", get(webhooks::get::get).patch(webhooks::update::update).delete(webhooks::delete::delete)),
         ("/v1/webhooks/{id}/enable", post(webhooks::enable::enable)),

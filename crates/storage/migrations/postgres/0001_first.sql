@@ -99,8 +99,8 @@ CREATE TABLE subscriptions (
     last_error     text,
     created_at     bigint NOT NULL,
     renewed_at     bigint,
+    deliver_existing boolean NOT NULL,
     -- What Graph's lifecycle notifications said and has not been seen to, and how many there ever were.
-    lifecycle_missed      boolean NOT NULL,
     lifecycle_reauthorize boolean NOT NULL,
     lifecycle_removed     boolean NOT NULL,
     lifecycle_count       bigint NOT NULL,
@@ -187,11 +187,12 @@ CREATE TABLE keys (
 );
 CREATE INDEX keys_of_environment ON keys (environment_id, seq);
 
--- When somebody was at work last.
+-- When somebody was at work last, and since when nobody had been, as long as nothing has followed from that.
 CREATE TABLE alive (
-    at bigint
+    at         bigint,
+    away_since bigint
 ) WITH (fillfactor = 10);
-INSERT INTO alive VALUES (NULL);
+INSERT INTO alive VALUES (NULL, NULL);
 
 -- --- what flows ---
 

@@ -60,8 +60,8 @@ CREATE TABLE subscriptions (
     last_error     TEXT,
     created_at     INTEGER NOT NULL,
     renewed_at     INTEGER,
+    deliver_existing INTEGER NOT NULL,
     -- What Graph's lifecycle notifications said and has not been seen to, and how many there ever were.
-    lifecycle_missed      INTEGER NOT NULL,
     lifecycle_reauthorize INTEGER NOT NULL,
     lifecycle_removed     INTEGER NOT NULL,
     lifecycle_count       INTEGER NOT NULL,
@@ -143,11 +143,12 @@ CREATE TABLE keys (
 ) STRICT;
 CREATE INDEX keys_of_environment ON keys (environment_id, seq);
 
--- When somebody was at work last.
+-- When somebody was at work last, and since when nobody had been, as long as nothing has followed from that.
 CREATE TABLE alive (
-    at INTEGER
+    at         INTEGER,
+    away_since INTEGER
 ) STRICT;
-INSERT INTO alive VALUES (NULL);
+INSERT INTO alive VALUES (NULL, NULL);
 
 CREATE TABLE notifications (
     seq                   INTEGER PRIMARY KEY,

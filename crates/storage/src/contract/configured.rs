@@ -8,8 +8,15 @@ use tidings_domain::{
     shard::Shard,
 };
 
-use super::{World, make::all};
-use crate::{StoreError, record::NewApiKey};
+use super::{
+    World,
+    make::{all, unchanged},
+    reconcile::as_it_is,
+};
+use crate::{
+    StoreError,
+    record::{NewApiKey, ReconcileUpdate, SubscriptionUpdate},
+};
 
 pub(crate) async fn an_environment_name_is_taken_once(world: World) {
     let first = world.environment("dev");
@@ -180,7 +187,7 @@ pub(crate) async fn the_state_of_a_connection_reads_back(world: World) {
     for state in [broken, ConnectionState::Active] {
         world
             .store
-            .set_connection_state(tenant.connection, state.clone(), Vec::new())
+            .set_connection_state(tenant.connection, state.clone(), world.now(), Vec::new())
             .await
             .unwrap();
         let found = world
@@ -193,7 +200,12 @@ pub(crate) async fn the_state_of_a_connection_reads_back(world: World) {
     }
     let missing = world
         .store
-        .set_connection_state(world.ids.next(), ConnectionState::Active, Vec::new())
+        .set_connection_state(
+            world.ids.next(),
+            ConnectionState::Active,
+            world.now(),
+            Vec::new(),
+        )
         .await;
     assert!(
         matches!(missing, Err(StoreError::Missing { .. })),
@@ -303,9 +315,12 @@ pub(crate) async fn a_change_of_a_connections_state_is_told_once(world: World) {
         (ConnectionState::Active, &back),
         (ConnectionState::Active, &idle),
     ] {
-        let set = world
-            .store
-            .set_connection_state(tenant.connection, state, vec![told.clone()]);
+        let set = world.store.set_connection_state(
+            tenant.connection,
+            state,
+            world.now(),
+            vec![told.clone()],
+        );
         set.await.unwrap();
     }
     for (told, is_there) in [(first, true), (second, false), (back, true), (idle, false)] {
@@ -313,4 +328,46 @@ pub(crate) async fn a_change_of_a_connections_state_is_told_once(world: World) {
         assert_eq!(found, is_there.then_some(told.event));
     }
     assert_eq!(world.due(tenant.webhook).await.len(), 2);
+}
+
+pub(crate) async fn what_failed_is_tried_again_when_a_connection_recovers(world: World) {
+    let (tenant, other) = (world.tenant("dev").await, world.tenant("prod").await);
+    let mut rows = Vec::new();
+    for (tenant, resource, failures) in [
+        (&tenant, "users/failed/events", 2),
+        (&tenant, "users/fine/events", 0),
+        (&other, "users/failed/events", 2),
+    ] {
+        let subscription = world.reconciled(tenant, resource, 90).await;
+        let update = SubscriptionUpdate {
+            due_at: world.in_seconds(60),
+            failures,
+            ..unchanged(&subscription)
+        };
+        world.store.update_subscription(update, None).await.unwrap();
+        let update = ReconcileUpdate {
+            failures,
+            ..as_it_is(&world.reconcile_of(subscription.id).await)
+        };
+        let lease = world.lease(Shard::FIRST);
+        world.store.update_reconcile(update, lease).await.unwrap();
+        rows.push(subscription.id);
+    }
+    let broken = ConnectionState::Broken {
+        reason: "expired".to_owned(),
+        since: world.now(),
+    };
+    let at = world.in_seconds(5);
+    for (state, seconds) in [(broken, (60, 90)), (ConnectionState::Active, (5, 5))] {
+        let set = world
+            .store
+            .set_connection_state(tenant.connection, state, at, Vec::new());
+        set.await.unwrap();
+        for (&id, (row, reconcile)) in rows.iter().zip([seconds, (60, 90), (60, 90)]) {
+            let found = world.store.subscription(id).await.unwrap().unwrap();
+            assert_eq!(found.due_at, world.in_seconds(row));
+            let due_at = world.reconcile_of(id).await.due_at;
+            assert_eq!(due_at, world.in_seconds(reconcile));
+        }
+    }
 }

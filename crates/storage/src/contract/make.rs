@@ -122,6 +122,7 @@ impl World {
             last_error: None,
             created_at: self.now(),
             renewed_at: None,
+            deliver_existing: false,
             lifecycle: None,
             patched_at: None,
             notification_url: None,

@@ -114,6 +114,7 @@ macro_rules! contract_tests {
                     a_tenant_has_one_connection_per_integration,
                     the_state_of_a_connection_reads_back,
                     a_change_of_a_connections_state_is_told_once,
+                    what_failed_is_tried_again_when_a_connection_recovers,
                     a_connection_stays_while_a_subscription_needs_it,
                     a_key_is_found_by_its_hash_until_it_is_removed;
                 subscriptions:
@@ -135,7 +136,7 @@ macro_rules! contract_tests {
                     due_reconciles_come_the_longest_due_first,
                     an_update_sets_how_far_a_round_is,
                     a_wish_that_a_round_does_not_answer_keeps_it_due,
-                    somebody_at_work_is_noted;
+                    an_absence_is_known_until_it_is_answered;
                 known_items:
                     what_an_enumeration_shows_reads_back,
                     showing_an_item_again_leaves_what_was_told,

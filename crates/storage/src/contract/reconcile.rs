@@ -68,7 +68,7 @@ impl World {
 }
 
 /// An update that leaves everything as it is.
-fn as_it_is(of: &Reconcile) -> ReconcileUpdate {
+pub(crate) fn as_it_is(of: &Reconcile) -> ReconcileUpdate {
     ReconcileUpdate {
         subscription: of.subscription,
         due_at: of.due_at,
@@ -186,6 +186,7 @@ pub(crate) async fn a_wish_reaches_those_that_are_meant(world: World) {
         (SubscriptionFilter::One(b), vec![b]),
         (SubscriptionFilter::Connection(prod.connection), vec![c]),
         (SubscriptionFilter::Environment(dev.environment), vec![a, b]),
+        (SubscriptionFilter::Integration(prod.integration), vec![c]),
         (SubscriptionFilter::All, vec![a, b, c]),
         (SubscriptionFilter::One(world.ids.next()), vec![]),
     ]) {
@@ -265,12 +266,29 @@ pub(crate) async fn a_wish_that_a_round_does_not_answer_keeps_it_due(world: Worl
     }
 }
 
-pub(crate) async fn somebody_at_work_is_noted(mut world: World) {
-    let (first, second) = (world.now(), world.in_seconds(60));
-    assert_eq!(world.store.note_alive(first).await.unwrap(), None);
-    let before = world.store.note_alive(second).await.unwrap();
-    assert_eq!(before, Some(first));
+pub(crate) async fn an_absence_is_known_until_it_is_answered(mut world: World) {
+    let (first, long) = (world.now(), std::time::Duration::from_mins(1));
+    let away = |world: &World, seconds| {
+        let (store, now) = (
+            std::sync::Arc::clone(&world.store),
+            world.in_seconds(seconds),
+        );
+        async move { store.note_alive(now, long).await.unwrap() }
+    };
+    assert_eq!(away(&world, 0).await, None, "the first time");
+    assert_eq!(away(&world, 60).await, None, "not for too long");
+    assert_eq!(away(&world, 0).await, None, "a clock that was set back");
+    assert_eq!(away(&world, 61).await, Some(first));
     world.restart().await;
-    let before = world.store.note_alive(first).await.unwrap();
-    assert_eq!(before, Some(second));
+    assert_eq!(away(&world, 62).await, Some(first), "until it is answered");
+    let other = world.in_seconds(61);
+    world.store.answer_absence(other).await.unwrap();
+    assert_eq!(
+        away(&world, 200).await,
+        Some(first),
+        "the one that was first"
+    );
+    world.store.answer_absence(first).await.unwrap();
+    assert_eq!(away(&world, 201).await, None);
+    assert_eq!(away(&world, 262).await, Some(world.in_seconds(201)));
 }

@@ -191,7 +191,7 @@ pub(crate) async fn a_removed_subscription_is_gone(world: World) {
 pub(crate) fn note(world: &World, subscription: SubscriptionId) -> LifecycleNote {
     LifecycleNote {
         subscription,
-        event: LifecycleEvent::Missed,
+        event: LifecycleEvent::ReauthorizationRequired,
         due_at: world.now(),
     }
 }
@@ -237,10 +237,10 @@ pub(crate) async fn lifecycle_notifications_are_noted_until_somebody_sees_to_the
     let id = subscription.id;
     let mut expected = Lifecycle::default();
     for (event, seconds, due) in [
-        (LifecycleEvent::Missed, 90, 60),
+        (LifecycleEvent::ReauthorizationRequired, 90, 60),
         (LifecycleEvent::ReauthorizationRequired, 30, 30),
         (LifecycleEvent::SubscriptionRemoved, 40, 30),
-        (LifecycleEvent::Missed, 50, 30),
+        (LifecycleEvent::ReauthorizationRequired, 50, 30),
     ] {
         let note = LifecycleNote {
             event,
@@ -248,7 +248,6 @@ pub(crate) async fn lifecycle_notifications_are_noted_until_somebody_sees_to_the
             ..note(&world, id)
         };
         noted(&world, &tenant, note).await;
-        expected.missed |= event == LifecycleEvent::Missed;
         expected.reauthorize |= event == LifecycleEvent::ReauthorizationRequired;
         expected.removed |= event == LifecycleEvent::SubscriptionRemoved;
         expected.count += 1;
@@ -292,9 +291,8 @@ pub(crate) async fn what_came_meanwhile_is_still_to_be_seen_to(world: World) {
         .await;
     updated.unwrap();
     let both = Lifecycle {
-        missed: true,
+        reauthorize: true,
         removed: true,
-        reauthorize: false,
         count: 2,
     };
     assert_eq!(lifecycle(&world, id).await, (Some(both), 0));
@@ -317,12 +315,12 @@ pub(crate) async fn an_update_leaves_what_it_has_not_seen_to(world: World) {
     noted(&world, &tenant, note(&world, id)).await;
     let updated = world.store.update_subscription(later, None).await;
     updated.unwrap();
-    let missed = Lifecycle {
-        missed: true,
+    let kept = Lifecycle {
+        reauthorize: true,
+        removed: false,
         count: 1,
-        ..Lifecycle::default()
     };
-    assert_eq!(lifecycle(&world, id).await, (Some(missed), 0));
+    assert_eq!(lifecycle(&world, id).await, (Some(kept), 0));
 }
 
 pub(crate) async fn an_update_tells_its_events(world: World) {

@@ -122,7 +122,7 @@ pub(crate) const TABLES: &[Table] = &[
             ("last_error", Text),
             ("created_at", Number),
             ("renewed_at", Number),
-            ("lifecycle_missed", Flag),
+            ("deliver_existing", Flag),
             ("lifecycle_reauthorize", Flag),
             ("lifecycle_removed", Flag),
             ("lifecycle_count", Number),

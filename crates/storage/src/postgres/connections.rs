@@ -2,6 +2,7 @@
 
 use sqlx::PgConnection;
 use tidings_domain::{
+    Timestamp,
     connection::{Connection, ConnectionState},
     ids::{ConnectionId, EnvironmentId},
     page::{Listing, Page},
@@ -95,12 +96,26 @@ pub(super) async fn list(
     list.page(sql, page, after, read).await
 }
 
-/// `$4`, `$20` what the row becomes; `$5` … the events, told if it was not known.
+/// `$4`, `$20` what the row becomes; `$5` … the events, told if it was not known; `$21` when that became known.
 const SET_STATE: &str = noting!(
     "",
     "UPDATE connections SET broken_reason = $4, broken_since = $20
      WHERE id = $2 AND (broken_reason IS NULL) <> ($4::text IS NULL) RETURNING seq",
-    concat!(", ", making!("CROSS JOIN done"))
+    concat!(
+        ", ",
+        making!("CROSS JOIN done"),
+        // What waits to be tried again need not: what it failed with is over. Rows are locked in the order of their keys.
+        ", waiting AS MATERIALIZED (
+             SELECT s.seq FROM done CROSS JOIN subscriptions s
+             WHERE $4::text IS NULL AND s.connection_id = $2 AND s.failures > 0 AND s.due_at > $21
+             ORDER BY s.seq FOR UPDATE OF s),
+         hastened AS (UPDATE subscriptions s SET due_at = $21 FROM waiting w WHERE s.seq = w.seq),
+         compared AS MATERIALIZED (
+             SELECT r.seq FROM done CROSS JOIN subscriptions s JOIN reconciles r ON r.subscription_id = s.id
+             WHERE $4::text IS NULL AND s.connection_id = $2 AND r.failures > 0 AND r.due_at > $21
+             ORDER BY r.subscription_id FOR UPDATE OF r),
+         again AS (UPDATE reconciles r SET due_at = $21 FROM compared c WHERE r.seq = c.seq)"
+    )
 );
 
 pub(super) async fn set_state(
@@ -108,6 +123,7 @@ pub(super) async fn set_state(
     sql: &mut PgConnection,
     id: ConnectionId,
     state: &ConnectionState,
+    at: Timestamp,
     events: &[NewEvent],
 ) -> Result<(), Undone> {
     let noted = Noted::of(Changed::Connection(id));
@@ -123,6 +139,7 @@ pub(super) async fn set_state(
         .bind(reason.map(text));
     let changed = bind_made!(query, made)
         .bind(since)
+        .bind(at.as_millis())
         .fetch_optional(&mut *sql)
         .await?;
     if changed.is_some() {

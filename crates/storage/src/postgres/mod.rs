@@ -14,6 +14,7 @@
 //! | `changes` | how the other nodes learn of changes to that |
 //! | `ingest`, `enrich`, `reconcile`, `deliver` | what the stages read and write |
 //! | `told`, `notes` | what the end of a notification says beside its events |
+//! | `absence` | when nobody was at work |
 //! | `reconcile_page` | what one answer of an enumeration led to |
 //! | `known_items` | what is known of the items that subscriptions watch |
 //! | `queue` | how far the queue of enrich has been read, with several writers |
@@ -38,6 +39,7 @@ use self::{
 };
 use crate::{Holdings, rejected::Budget, seal::Seal};
 
+mod absence;
 mod alive;
 mod changes;
 mod check;

@@ -11,14 +11,13 @@ macro_rules! noting_down {
         concat!(
             "notes AS MATERIALIZED (
                  SELECT l.subscription_id, count(*) AS count, min(l.due_at) AS due_at,
-                     bool_or(l.event = 'missed') AS missed, bool_or(l.event = 'reauthorizationRequired') AS reauthorize,
+                     bool_or(l.event = 'reauthorizationRequired') AS reauthorize,
                      bool_or(l.event = 'subscriptionRemoved') AS removed
                  FROM unnest($25::bigint[], $26::text[], $27::text[], $28::bigint[])
                      AS l(of, subscription_id, event, due_at)
                  JOIN taken t ON t.seq = l.of GROUP BY l.subscription_id),
              noted AS (
-                 UPDATE subscriptions s SET lifecycle_missed = s.lifecycle_missed OR n.missed,
-                     lifecycle_reauthorize = s.lifecycle_reauthorize OR n.reauthorize,
+                 UPDATE subscriptions s SET lifecycle_reauthorize = s.lifecycle_reauthorize OR n.reauthorize,
                      lifecycle_removed = s.lifecycle_removed OR n.removed,
                      lifecycle_count = s.lifecycle_count + n.count, due_at = least(s.due_at, n.due_at)
                  FROM notes n WHERE s.id = n.subscription_id),

@@ -141,6 +141,11 @@ pub(super) async fn meant(
              WHERE s.environment_id = $1",
             Some(id.to_string()),
         ),
+        SubscriptionFilter::Integration(id) => (
+            "SELECT r.subscription_id FROM subscriptions s JOIN reconciles r ON r.subscription_id = s.id
+             WHERE s.integration_id = $1",
+            Some(id.to_string()),
+        ),
         SubscriptionFilter::One(id) => (
             "SELECT subscription_id FROM reconciles WHERE subscription_id = $1",
             Some(id.to_string()),
@@ -273,21 +278,6 @@ pub(super) async fn scopes(
             })
         })
         .collect()
-}
-
-pub(super) async fn note_alive(
-    sql: &mut PgConnection,
-    now: Timestamp,
-) -> Result<Option<Timestamp>, Undone> {
-    let (before,): (Option<i64>,) = sqlx::query_as(
-        "WITH before AS MATERIALIZED (SELECT at FROM alive FOR UPDATE),
-             said AS (UPDATE alive SET at = $1 WHERE EXISTS (SELECT 1 FROM before))
-         SELECT at FROM before",
-    )
-    .bind(now.as_millis())
-    .fetch_one(sql)
-    .await?;
-    Ok(before.map(Timestamp::from_millis))
 }
 
 fn numbers(leases: &[Lease]) -> Vec<i16> {

@@ -32,7 +32,7 @@ use crate::{
 macro_rules! columns {
     () => {
         "seq, id, environment_id, integration_id, connection_id, resource, kind, change_types, state, client_state, \
-         graph_id, expires_at, due_at, failures, last_error, created_at, renewed_at, lifecycle_missed, \
+         graph_id, expires_at, due_at, failures, last_error, created_at, renewed_at, deliver_existing, \
          lifecycle_reauthorize, lifecycle_removed, lifecycle_count, patched_at, notification_url, lifecycle_url, \
          former_graph_id, former_since"
     };
@@ -58,7 +58,7 @@ pub(super) async fn create(
     let inserted = sqlx::query(noting!(
         "INSERT INTO subscriptions (id, environment_id, integration_id, connection_id, resource, kind, change_types,
              state, client_state, graph_id, expires_at, due_at, failures, last_error, created_at, renewed_at, shard,
-             lifecycle_missed, lifecycle_reauthorize, lifecycle_removed, lifecycle_count, patched_at,
+             deliver_existing, lifecycle_reauthorize, lifecycle_removed, lifecycle_count, patched_at,
              notification_url, lifecycle_url, former_graph_id, former_since)
          VALUES ($2, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
              $25, $26, $27, $28)
@@ -83,7 +83,7 @@ pub(super) async fn create(
     .bind(subscription.created_at.as_millis())
     .bind(time(subscription.renewed_at))
     .bind(i16::from(shard.get()))
-    .bind(lifecycle.missed)
+    .bind(subscription.deliver_existing)
     .bind(lifecycle.reauthorize)
     .bind(lifecycle.removed)
     .bind(number(lifecycle.count))
@@ -212,9 +212,8 @@ const UPDATE: &str = noting!(
     "UPDATE subscriptions SET state = $22, graph_id = $23, expires_at = $24, failures = $26, last_error = $27,
          renewed_at = $28,
          due_at = CASE WHEN lifecycle_count IS NOT DISTINCT FROM $29
-             OR NOT (lifecycle_missed OR lifecycle_reauthorize OR lifecycle_removed)
+             OR NOT (lifecycle_reauthorize OR lifecycle_removed)
              THEN $25 ELSE least(due_at, $25) END,
-         lifecycle_missed = lifecycle_missed AND lifecycle_count IS DISTINCT FROM $29,
          lifecycle_reauthorize = lifecycle_reauthorize AND lifecycle_count IS DISTINCT FROM $29,
          lifecycle_removed = lifecycle_removed AND lifecycle_count IS DISTINCT FROM $29,
          patched_at = $34, notification_url = $35, lifecycle_url = $36, former_graph_id = $37, former_since = $38
@@ -372,6 +371,7 @@ fn read(columns: &mut Columns<'_>, seal: &Seal) -> Result<Subscription, Undone> 
         last_error: columns.value()?,
         created_at: columns.time()?,
         renewed_at: columns.time_if_any()?,
+        deliver_existing: columns.value()?,
         lifecycle: lifecycle(columns)?,
         patched_at: columns.time_if_any()?,
         notification_url: columns.value()?,
@@ -399,12 +399,11 @@ fn former_since(former: Option<&Former>) -> Option<i64> {
 /// `None` unless there is something to see to: how many there were is kept all the same.
 fn lifecycle(columns: &mut Columns<'_>) -> Result<Option<Lifecycle>, Undone> {
     let lifecycle = Lifecycle {
-        missed: columns.value()?,
         reauthorize: columns.value()?,
         removed: columns.value()?,
         count: columns.number()?,
     };
-    Ok((lifecycle.missed || lifecycle.reauthorize || lifecycle.removed).then_some(lifecycle))
+    Ok((lifecycle.reauthorize || lifecycle.removed).then_some(lifecycle))
 }
 
 fn client_state(row: &str) -> Place<'_> {

@@ -370,10 +370,14 @@ impl Target {
         Ok(())
     }
 
-    /// Writes when somebody was at work last.
-    pub(crate) async fn write_alive(&mut self, at: Option<i64>) -> Result<(), CopyError> {
-        sqlx::query("UPDATE alive SET at = $1")
+    /// Writes when somebody was at work last, and the absence that nothing has followed from yet.
+    pub(crate) async fn write_alive(
+        &mut self,
+        (at, away_since): (Option<i64>, Option<i64>),
+    ) -> Result<(), CopyError> {
+        sqlx::query("UPDATE alive SET at = $1, away_since = $2")
             .bind(at)
+            .bind(away_since)
             .execute(&mut self.sql)
             .await
             .map_err(|error| writing(&error))?;

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection as Sql, OptionalExtension as _, Result};
 use tidings_domain::{
+    Timestamp,
     connection::{Connection, ConnectionState},
     ids::{Compact, ConnectionId, EnvironmentId},
     page::{Listing, Page},
@@ -80,6 +81,7 @@ pub(super) fn set_state(
     tx: &mut Tx<'_>,
     id: ConnectionId,
     state: &ConnectionState,
+    at: Timestamp,
     events: &[NewEvent],
 ) -> Result<(), Undone> {
     let (reason, since) = columns_of(state);
@@ -91,6 +93,9 @@ pub(super) fn set_state(
         )?
         .execute((reason, since, id.to_bytes()))?;
     if changed > 0 {
+        if *state == ConnectionState::Active {
+            hasten_failed(tx, id, at)?;
+        }
         return Ok(enrich::tell(tx, events)?);
     }
     match one(tx.sql, id)? {
@@ -99,6 +104,20 @@ pub(super) fn set_state(
             what: format!("connection {id}"),
         })),
     }
+}
+
+/// What waits to be tried again need not: what it failed with is over.
+fn hasten_failed(tx: &Tx<'_>, id: ConnectionId, at: Timestamp) -> Result<()> {
+    for text in [
+        "UPDATE subscriptions SET due_at = ?1 WHERE connection_id = ?2 AND failures > 0 AND due_at > ?1",
+        "UPDATE reconciles SET due_at = ?1
+         WHERE failures > 0 AND due_at > ?1
+             AND subscription_id IN (SELECT id FROM subscriptions WHERE connection_id = ?2)",
+    ] {
+        let mut statement = tx.sql.prepare_cached(text)?;
+        statement.execute((Time(at), id.to_bytes()))?;
+    }
+    Ok(())
 }
 
 pub(super) fn delete(tx: &Tx<'_>, id: ConnectionId) -> Result<bool, Undone> {

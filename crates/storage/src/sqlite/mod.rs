@@ -10,6 +10,7 @@
 //! | `environments` … `keys` | what is configured, a file each |
 //! | `ingest`, `enrich`, `reconcile`, `deliver` | what the stages read and write |
 //! | `arrivals`, `outcomes`, `told`, `tries`, `rows` | what flows, many rows to a statement |
+//! | `absence` | when nobody was at work |
 //! | `reconcile_page` | what one answer of an enumeration led to |
 //! | `known_items` | what is known of the items that subscriptions watch |
 //! | `notifications`, `events`, `deliveries`, `lists` | what people look at |
@@ -28,6 +29,7 @@ use self::{
 };
 use crate::{rejected::Budget, seal::Seal};
 
+mod absence;
 mod arrivals;
 mod check;
 mod connections;

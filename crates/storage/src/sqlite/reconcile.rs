@@ -79,6 +79,11 @@ pub(super) fn meant(sql: &Connection, which: SubscriptionFilter) -> Result<Vec<S
              WHERE s.environment_id = ?",
             Some(id.to_bytes()),
         ),
+        SubscriptionFilter::Integration(id) => (
+            "SELECT r.subscription_id FROM subscriptions s JOIN reconciles r ON r.subscription_id = s.id
+             WHERE s.integration_id = ?",
+            Some(id.to_bytes()),
+        ),
         SubscriptionFilter::One(id) => (
             "SELECT subscription_id FROM reconciles WHERE subscription_id = ?",
             Some(id.to_bytes()),
@@ -175,17 +180,6 @@ pub(super) fn scopes(sql: &Connection, id: SubscriptionId) -> Result<Vec<Reconci
         })
     })?
     .collect()
-}
-
-pub(super) fn note_alive(tx: &Tx<'_>, now: Timestamp) -> Result<Option<Timestamp>> {
-    let before = tx
-        .sql
-        .prepare_cached("SELECT at FROM alive")?
-        .query_row([], |row| Columns::new(row).time_if_any())?;
-    tx.sql
-        .prepare_cached("UPDATE alive SET at = ?")?
-        .execute([Time(now)])?;
-    Ok(before)
 }
 
 fn read(row: &Row<'_>) -> Result<Reconcile> {

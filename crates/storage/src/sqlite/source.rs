@@ -156,11 +156,13 @@ impl Source {
         self.counts::<SubscriptionId>("SELECT id, 0 FROM deleted_subscriptions")
     }
 
-    /// When somebody was at work last.
-    pub(crate) fn alive(&self) -> Result<Option<i64>, CopyError> {
+    /// When somebody was at work last, and the absence that nothing has followed from yet.
+    pub(crate) fn alive(&self) -> Result<(Option<i64>, Option<i64>), CopyError> {
         let found = self
             .sql
-            .query_row("SELECT at FROM alive", [], |row| row.get(0));
+            .query_row("SELECT at, away_since FROM alive", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            });
         found.map_err(|error| reading(&error))
     }
 

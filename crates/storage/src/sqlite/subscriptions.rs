@@ -29,7 +29,7 @@ macro_rules! select {
         concat!(
             "SELECT seq, id, environment_id, integration_id, connection_id, resource, kind, change_types, state, \
              client_state, graph_id, expires_at, due_at, failures, last_error, created_at, renewed_at, \
-             lifecycle_missed, lifecycle_reauthorize, lifecycle_removed, lifecycle_count, patched_at, \
+             deliver_existing, lifecycle_reauthorize, lifecycle_removed, lifecycle_count, patched_at, \
              notification_url, lifecycle_url, former_graph_id, former_since \
              FROM subscriptions",
             $rest
@@ -45,7 +45,7 @@ pub(super) fn create(tx: &Tx<'_>, subscription: &Subscription) -> Result<(), Und
         .prepare_cached(
             "INSERT INTO subscriptions (id, environment_id, integration_id, connection_id, resource, kind,
                  change_types, state, client_state, graph_id, expires_at, due_at, failures, last_error, created_at,
-                 renewed_at, lifecycle_missed, lifecycle_reauthorize, lifecycle_removed, lifecycle_count, patched_at,
+                 renewed_at, deliver_existing, lifecycle_reauthorize, lifecycle_removed, lifecycle_count, patched_at,
                  notification_url, lifecycle_url, former_graph_id, former_since)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
@@ -67,7 +67,7 @@ pub(super) fn create(tx: &Tx<'_>, subscription: &Subscription) -> Result<(), Und
             &subscription.last_error,
             Time(subscription.created_at),
             subscription.renewed_at.map(Time),
-            lifecycle.missed,
+            subscription.deliver_existing,
             lifecycle.reauthorize,
             lifecycle.removed,
             row::number(lifecycle.count),
@@ -157,9 +157,8 @@ pub(super) fn update(tx: &mut Tx<'_>, update: &SubscriptionUpdate) -> Result<(),
         .prepare_cached(
             "UPDATE subscriptions SET state = ?1, graph_id = ?2, expires_at = ?3, failures = ?5, last_error = ?6,
                  renewed_at = ?7,
-                 due_at = iif(lifecycle_count IS ?9 OR NOT (lifecycle_missed OR lifecycle_reauthorize OR lifecycle_removed),
+                 due_at = iif(lifecycle_count IS ?9 OR NOT (lifecycle_reauthorize OR lifecycle_removed),
                      ?4, min(due_at, ?4)),
-                 lifecycle_missed = lifecycle_missed AND lifecycle_count IS NOT ?9,
                  lifecycle_reauthorize = lifecycle_reauthorize AND lifecycle_count IS NOT ?9,
                  lifecycle_removed = lifecycle_removed AND lifecycle_count IS NOT ?9,
                  patched_at = ?10, notification_url = ?11, lifecycle_url = ?12, former_graph_id = ?13,
@@ -196,13 +195,12 @@ pub(super) fn update(tx: &mut Tx<'_>, update: &SubscriptionUpdate) -> Result<(),
 pub(super) fn note_lifecycle(tx: &Tx<'_>, note: &LifecycleNote) -> Result<()> {
     tx.sql
         .prepare_cached(
-            "UPDATE subscriptions SET lifecycle_missed = lifecycle_missed OR ?1,
-                 lifecycle_reauthorize = lifecycle_reauthorize OR ?2, lifecycle_removed = lifecycle_removed OR ?3,
-                 lifecycle_count = lifecycle_count + 1, due_at = min(due_at, ?4)
-             WHERE id = ?5",
+            "UPDATE subscriptions SET lifecycle_reauthorize = lifecycle_reauthorize OR ?1,
+                 lifecycle_removed = lifecycle_removed OR ?2, lifecycle_count = lifecycle_count + 1,
+                 due_at = min(due_at, ?3)
+             WHERE id = ?4",
         )?
         .execute((
-            note.event == LifecycleEvent::Missed,
             note.event == LifecycleEvent::ReauthorizationRequired,
             note.event == LifecycleEvent::SubscriptionRemoved,
             Time(note.due_at),
@@ -277,6 +275,7 @@ fn read(columns: &mut Columns<'_>, seal: &Seal) -> Result<Subscription> {
         last_error: columns.value()?,
         created_at: columns.time()?,
         renewed_at: columns.time_if_any()?,
+        deliver_existing: columns.value()?,
         lifecycle: lifecycle(columns)?,
         patched_at: columns.time_if_any()?,
         notification_url: columns.value()?,
@@ -304,12 +303,11 @@ fn former_since(former: Option<&Former>) -> Option<Time> {
 /// `None` unless there is something to see to: how many there were is kept all the same.
 fn lifecycle(columns: &mut Columns<'_>) -> Result<Option<Lifecycle>> {
     let lifecycle = Lifecycle {
-        missed: columns.value()?,
         reauthorize: columns.value()?,
         removed: columns.value()?,
         count: columns.number()?,
     };
-    Ok((lifecycle.missed || lifecycle.reauthorize || lifecycle.removed).then_some(lifecycle))
+    Ok((lifecycle.reauthorize || lifecycle.removed).then_some(lifecycle))
 }
 
 fn client_state(row: &str) -> Place<'_> {

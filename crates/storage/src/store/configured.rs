@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use tidings_domain::{
+    Timestamp,
     connection::{Connection, ConnectionState},
     environment::Environment,
     ids::{ConnectionId, EnvironmentId, IntegrationId, KeyId},
@@ -57,10 +58,14 @@ pub trait ConfiguredStore: Send + Sync {
     ) -> Result<Listing<Connection>, StoreError>;
     /// Sets whether a connection can be used, and tells the events of that, in one transaction. Does nothing if that has
     /// been known before: of several that find out at the same time, one tells.
+    ///
+    /// When it can be used again, its subscriptions and their reconciling that have failed and wait to be tried again are
+    /// due `at` once.
     async fn set_connection_state(
         &self,
         id: ConnectionId,
         state: ConnectionState,
+        at: Timestamp,
         events: Vec<NewEvent>,
     ) -> Result<(), StoreError>;
     /// Removes a connection that has no subscriptions (`Conflict` otherwise); `false` if there was none. What its past

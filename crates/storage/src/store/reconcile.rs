@@ -1,5 +1,7 @@
 //! The verbs of comparing what Graph has with what apps were told.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use tidings_domain::{
     Timestamp,
@@ -67,7 +69,14 @@ pub trait ReconcileStore: Send + Sync {
         update: ReconcileUpdate,
         lease: Lease,
     ) -> Result<(), StoreError>;
-    /// Records that somebody is at work at `now`, and gives when that was said last; `None` if never. Where several nodes
-    /// share the store, any of them counts.
-    async fn note_alive(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError>;
+    /// Records that somebody is at work at `now`. Where nobody has said so for longer than `long`, an absence is recorded
+    /// with it. Gives since when it lasted, now and each time until it is answered. Where several nodes share the store,
+    /// any of them counts.
+    async fn note_alive(
+        &self,
+        now: Timestamp,
+        long: Duration,
+    ) -> Result<Option<Timestamp>, StoreError>;
+    /// Records that all has been done that follows from the absence since `since`.
+    async fn answer_absence(&self, since: Timestamp) -> Result<(), StoreError>;
 }

@@ -23,6 +23,9 @@ pub struct Create {
     /// Which changes: created, updated, deleted, with commas
     #[arg(long, value_name = "TYPES")]
     pub change_types: ChangeTypes,
+    /// Deliver what is there already, too, as if it were created now
+    #[arg(long)]
+    pub deliver_existing: bool,
     /// The server
     #[command(flatten)]
     pub server: ServerArguments,
@@ -31,11 +34,14 @@ pub struct Create {
 /// Asks for a subscription.
 pub async fn create(arguments: &Create, context: &Context) -> Result<(), Failure> {
     let client = Client::open(&arguments.server, context).await?;
-    let body = json!({
+    let mut body = json!({
         "connection_id": arguments.connection,
         "resource": arguments.resource,
         "change_types": arguments.change_types,
     });
+    if arguments.deliver_existing {
+        body["deliver_existing"] = json!(true);
+    }
     let mut made = create::create(&client, "subscriptions", &body, context).await?;
     let state = made.take("state");
     match state.as_ref().and_then(Value::as_str) {

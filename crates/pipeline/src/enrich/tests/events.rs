@@ -193,6 +193,7 @@ async fn what_is_held_is_accepted_once_its_subscription_is_known_else_rejected()
         last_error: None,
         created_at: world.clock.now(),
         renewed_at: None,
+        deliver_existing: false,
         lifecycle: None,
         patched_at: None,
         notification_url: None,

@@ -34,6 +34,7 @@ async fn served() -> (Stage, Subscription) {
         last_error: None,
         created_at: now,
         renewed_at: None,
+        deliver_existing: false,
         lifecycle: None,
         patched_at: None,
         notification_url: None,
@@ -115,7 +116,6 @@ async fn what_graph_says_again_and_again_is_told_once_and_noted() {
         assert_eq!(stage.told().await, [name]);
         let now = stage.row(&row).await;
         let noted = Lifecycle {
-            missed: false,
             reauthorize: event == LifecycleEvent::ReauthorizationRequired,
             removed: event == LifecycleEvent::SubscriptionRemoved,
             count: 3,

@@ -316,6 +316,7 @@ impl Seed<'_> {
             last_error: None,
             created_at: self.now,
             renewed_at: None,
+            deliver_existing: false,
             lifecycle: None,
             patched_at: None,
             notification_url: None,

@@ -47,6 +47,7 @@ async fn a_wish_on_another_node_is_served_by_the_one_whose_row_it_is() {
             connection: stage.world.connection,
             resource: RESOURCE.to_owned(),
             change_types: "created".parse().unwrap(),
+            deliver_existing: false,
         };
         let row = asking.request(new).await.unwrap();
         assert_eq!(row.state, SubscriptionState::Active);
@@ -89,6 +90,7 @@ async fn a_wish_that_nobody_serves_is_answered_as_it_is_and_kept() {
         connection: stage.world.connection,
         resource: RESOURCE.to_owned(),
         change_types: "created".parse().unwrap(),
+        deliver_existing: false,
     };
     let asking = on(&asked, &stage);
     let asked = Box::pin(asking.request(new));

@@ -25,6 +25,7 @@ impl Stage {
             last_error: None,
             created_at: now - Duration::from_hours(24 * 7),
             renewed_at: Some(now - Duration::from_hours(24 * 6)),
+            deliver_existing: false,
             lifecycle: None,
             patched_at: None,
             notification_url: None,

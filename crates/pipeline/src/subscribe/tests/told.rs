@@ -110,6 +110,7 @@ async fn whoever_takes_over_removes_what_another_installation_has() {
         connection: stage.world.connection,
         resource: RESOURCE.to_owned(),
         change_types: "created".parse().unwrap(),
+        deliver_existing: false,
     };
     let row = taking.request(new).await.unwrap();
     assert_eq!(row.state, SubscriptionState::Active);
@@ -121,6 +122,7 @@ async fn whoever_takes_over_removes_what_another_installation_has() {
         connection: stage.world.other,
         resource: RESOURCE.to_owned(),
         change_types: "created".parse().unwrap(),
+        deliver_existing: false,
     };
     let second = taking.request(new).await.unwrap();
     assert_eq!(second.state, SubscriptionState::Conflict);
@@ -184,6 +186,7 @@ async fn broken_credentials_wait_and_show_at_the_connection() {
         connection: connection.id,
         resource: RESOURCE.to_owned(),
         change_types: "created".parse().unwrap(),
+        deliver_existing: false,
     };
     let row = stage.subscribe.request(new).await.unwrap();
     assert_eq!(row.state, SubscriptionState::Pending);
@@ -198,4 +201,64 @@ async fn broken_credentials_wait_and_show_at_the_connection() {
     assert!(matches!(connection.state, ConnectionState::Broken { .. }));
     assert_eq!(stage.told().await, ["connection.expired"]);
     assert!(stage.graph.calls().is_empty());
+}
+
+#[tokio::test]
+async fn whoever_wants_what_exists_is_given_it_also_if_graph_takes_a_while() {
+    let stage = Stage::new().await;
+    let wanted = |resource: &str, changes: &str| NewSubscription {
+        environment: None,
+        connection: stage.world.connection,
+        resource: resource.to_owned(),
+        change_types: changes.parse().unwrap(),
+        deliver_existing: true,
+    };
+    stage.instead(reply(503, ""));
+    let asked = wanted(RESOURCE, "created");
+    let row = stage.subscribe.request(asked).await.unwrap();
+    assert!(row.deliver_existing && row.state == SubscriptionState::Pending);
+    stage
+        .run(stage.until(row.id, |now| now.state == SubscriptionState::Active))
+        .await;
+    let state = stage.world.store.reconcile(row.id).await.unwrap().unwrap();
+    assert!(state.deliver_existing);
+    for (resource, changes, why) in [
+        ("users/u/messages", "updated", "ask for that change type"),
+        ("chats/c/messages", "created", "cannot be found out"),
+    ] {
+        let refused = stage.subscribe.request(wanted(resource, changes)).await;
+        let Err(ManageError::Invalid { pointer, detail }) = refused else {
+            panic!("{refused:?}");
+        };
+        assert_eq!(pointer, "/deliver_existing");
+        assert!(detail.contains(why), "{detail}");
+    }
+}
+
+#[tokio::test]
+async fn what_waits_for_credentials_goes_on_when_they_work_again() {
+    let stage = Stage::new().await;
+    let row = stage.request(RESOURCE, "created").await.unwrap();
+    let store = &stage.world.store;
+    let connection = stage.world.directory.connection(row.connection).unwrap();
+    let broken = ConnectionState::Broken {
+        reason: "the secret has expired".to_owned(),
+        since: stage.world.clock.now(),
+    };
+    let now = stage.world.clock.now();
+    let set = store.set_connection_state(connection.id, broken, now, Vec::new());
+    set.await.unwrap();
+    stage.world.directory.reload().await.unwrap();
+    let failed = SubscriptionUpdate {
+        failures: 7,
+        due_at: now + Duration::from_hours(1),
+        ..unchanged(&row)
+    };
+    store.update_subscription(failed, None).await.unwrap();
+    let connection = stage.world.directory.connection(row.connection).unwrap();
+    stage.world.credentials().note(&connection, None).await;
+    assert_eq!(stage.row(row.id).await.due_at, now);
+    stage
+        .run(stage.until(row.id, |now| now.failures == 0))
+        .await;
 }

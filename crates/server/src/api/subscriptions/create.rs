@@ -22,6 +22,9 @@ pub(crate) struct Request {
     resource: String,
     /// Which changes are wanted.
     change_types: ChangeTypes,
+    /// Whether what is there already is delivered, too.
+    #[serde(default)]
+    deliver_existing: bool,
 }
 
 pub(crate) async fn create(
@@ -34,6 +37,7 @@ pub(crate) async fn create(
         connection: new.connection_id,
         resource: new.resource,
         change_types: new.change_types,
+        deliver_existing: new.deliver_existing,
     };
     let subscription = gateway.subscribe.request(new).await?;
     let shown = SubscriptionJson::new(&gateway, &subscription)?;
@@ -98,6 +102,7 @@ mod tests {
             ("connection_id", json!("whk_1"), "/connection_id"),
             ("resource", json!("users/7/secrets"), "/resource"),
             ("change_types", json!([]), "/change_types"),
+            ("deliver_existing", json!("yes"), "/deliver_existing"),
             (
                 "change_types",
                 json!(["created", "moved"]),

@@ -57,6 +57,7 @@ impl Api {
             last_error: None,
             created_at: NOW,
             renewed_at: Some(NOW),
+            deliver_existing: false,
             lifecycle: None,
             patched_at: None,
             notification_url: None,

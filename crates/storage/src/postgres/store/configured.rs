@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use tidings_domain::{
+    Timestamp,
     connection::{Connection, ConnectionState},
     environment::Environment,
     ids::{ConnectionId, EnvironmentId, IntegrationId, KeyId},
@@ -73,9 +74,10 @@ impl ConfiguredStore for PostgresStore {
         &self,
         id: ConnectionId,
         state: ConnectionState,
+        at: Timestamp,
         events: Vec<NewEvent>,
     ) -> Result<(), StoreError> {
-        on!(self, write sql => connections::set_state(&self.shared, sql, id, &state, &events))
+        on!(self, write sql => connections::set_state(&self.shared, sql, id, &state, at, &events))
     }
 
     async fn delete_connection(&self, id: ConnectionId) -> Result<bool, StoreError> {

@@ -1,5 +1,7 @@
 //! The verbs of comparing.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use tidings_domain::{
     Timestamp,
@@ -10,7 +12,7 @@ use tidings_domain::{
 use super::on::on;
 use crate::{
     Lease, StoreError,
-    postgres::{PostgresStore, known_items, reconcile, reconcile_page},
+    postgres::{PostgresStore, absence, known_items, reconcile, reconcile_page},
     record::{
         AskReconcile, DueReconcile, KnownItem, ReconcilePage, ReconcileUpdate, SubscriptionFilter,
     },
@@ -93,7 +95,15 @@ impl ReconcileStore for PostgresStore {
         on!(self, complete sql => reconcile::update(&self.shared, sql, &update, lease))
     }
 
-    async fn note_alive(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        on!(self, complete sql => reconcile::note_alive(sql, now))
+    async fn note_alive(
+        &self,
+        now: Timestamp,
+        long: Duration,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        on!(self, complete sql => absence::note(sql, now, long))
+    }
+
+    async fn answer_absence(&self, since: Timestamp) -> Result<(), StoreError> {
+        on!(self, complete sql => absence::answer(sql, since))
     }
 }

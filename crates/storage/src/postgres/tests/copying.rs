@@ -131,7 +131,7 @@ async fn know(world: &World, tenant: &Tenant, subscription: &Subscription) {
     let outcome = Outcome {
         lifecycle: Some(LifecycleNote {
             subscription: subscription.id,
-            event: LifecycleEvent::Missed,
+            event: LifecycleEvent::ReauthorizationRequired,
             due_at: world.now(),
         }),
         ..Outcome::default()
@@ -141,7 +141,10 @@ async fn know(world: &World, tenant: &Tenant, subscription: &Subscription) {
         .finish_notification(queued.seq, queued.lease, outcome)
         .await;
     assert!(finished.unwrap());
-    world.store.note_alive(world.now()).await.unwrap();
+    let long = std::time::Duration::from_secs(9);
+    for at in [world.now() - 2 * long, world.now()] {
+        world.store.note_alive(at, long).await.unwrap();
+    }
 }
 
 /// All that is known of a subscription's items.
@@ -221,8 +224,9 @@ async fn everything_is_there_after_a_copy_and_can_be_used() {
     let due_subscriptions = to.due_subscriptions(soon, 9).await.unwrap();
     assert_eq!(due.len(), 1);
     assert_eq!(due[0].lease, due_subscriptions[0].lease);
-    let before = to.note_alive(world.now()).await.unwrap();
-    assert_eq!(before, Some(world.now()));
+    let long = std::time::Duration::from_secs(9);
+    let away = to.note_alive(world.in_seconds(99), long).await.unwrap();
+    assert_eq!(away, Some(world.now() - 2 * long));
     let found = to.events(EventFilter::default(), page()).await.unwrap();
     assert_eq!(found, events);
     let found = to.deliveries(DeliveryFilter::default(), page()).await;

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use tidings_domain::{
+    Timestamp,
     connection::{Connection, ConnectionState},
     environment::Environment,
     ids::{ConnectionId, EnvironmentId, IntegrationId, KeyId},
@@ -81,9 +82,10 @@ impl ConfiguredStore for SqliteStore {
         &self,
         id: ConnectionId,
         state: ConnectionState,
+        at: Timestamp,
         events: Vec<NewEvent>,
     ) -> Result<(), StoreError> {
-        self.change(move |tx| connections::set_state(tx, id, &state, &events))
+        self.change(move |tx| connections::set_state(tx, id, &state, at, &events))
             .await
     }
 

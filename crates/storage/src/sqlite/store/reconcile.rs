@@ -1,5 +1,7 @@
 //! The verbs of comparing.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use tidings_domain::{
     Timestamp,
@@ -12,7 +14,7 @@ use crate::{
     record::{
         AskReconcile, DueReconcile, KnownItem, ReconcilePage, ReconcileUpdate, SubscriptionFilter,
     },
-    sqlite::{SqliteStore, known_items, reconcile, reconcile_page, writer::Kind},
+    sqlite::{SqliteStore, absence, known_items, reconcile, reconcile_page, writer::Kind},
     store::{ASKED_AT_ONCE, ReconcileStore},
 };
 
@@ -105,8 +107,16 @@ impl ReconcileStore for SqliteStore {
         self.change(move |tx| reconcile::update(tx, &update)).await
     }
 
-    async fn note_alive(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        self.change(move |tx| Ok(reconcile::note_alive(tx, now)?))
+    async fn note_alive(
+        &self,
+        now: Timestamp,
+        long: Duration,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        self.change(move |tx| Ok(absence::note(tx, now, long)?))
             .await
+    }
+
+    async fn answer_absence(&self, since: Timestamp) -> Result<(), StoreError> {
+        self.change(move |tx| Ok(absence::answer(tx, since)?)).await
     }
 }
