@@ -15,6 +15,7 @@ testkit::on_both_stores!(
     what_graph_notifies_is_not_found_again,
     a_notification_of_a_drive_leads_to_the_items_that_changed,
     what_exists_is_delivered_if_that_is_asked_for,
+    who_joins_or_leaves_a_group_is_found_and_told_once,
 );
 
 /// Waits until everything that Graph has of a subscription has been compared since `asked`, and gives how much was found.
@@ -244,4 +245,85 @@ async fn what_exists_is_delivered_if_that_is_asked_for(store: Store) {
     });
     let triggered = world.api.post("/sync/trigger", &body).await;
     assert_eq!(triggered, json!({"success": true, "subscriptions": 2}));
+}
+
+/// Asks for a round, and waits for its end; gives how much was found.
+async fn round(world: &World, subscription: &str) -> u64 {
+    let path = format!("/v1/subscriptions/{subscription}/reconcile");
+    let asked = world.api.post(&path, &json!({})).await;
+    let asked_at = asked["asked_at"].as_str().unwrap_or_default().to_owned();
+    let state = wait::until("a round of reconciling to end", || async {
+        let state = world.api.get(&path).await;
+        let finished_at = state["finished_at"].as_str()?;
+        (finished_at >= asked_at.as_str() && state["started_at"].is_null()).then_some(state)
+    })
+    .await;
+    state["finds"].as_u64().expect("a number of finds")
+}
+
+async fn who_joins_or_leaves_a_group_is_found_and_told_once(store: Store) {
+    let world = World::start_on(store).await;
+    let tenant = world.emulator.tenants[0].clone();
+    let control = |method: &'static str, path: String, body: Value| {
+        let emulator = &world.emulator;
+        async move { emulator.control(method, &path, &body).await }
+    };
+    let group = control(
+        "POST",
+        format!("/emulator/tenants/{}/groups", tenant.id),
+        json!({"displayName": "All"}),
+    )
+    .await;
+    let group = id(&group);
+    let connection_id = world.connect(&tenant).await;
+    let mut subscriptions = Vec::new();
+    for resource in [
+        "groups".to_owned(),
+        format!("groups/{group}"),
+        format!("groups/{group}/members"),
+    ] {
+        let body = json!({
+            "connection_id": connection_id,
+            "resource": resource,
+            "change_types": ["updated"],
+        });
+        let made = id(&world.api.post("/v1/subscriptions", &body).await);
+        world.active(&made).await;
+        round(&world, &made).await;
+        subscriptions.push(made);
+    }
+    let receiver = Receiver::start().await;
+    let webhook = json!({"url": receiver.url(), "triggers": ["group.created", "group.updated"]});
+    world.api.post("/v1/webhooks", &webhook).await;
+    world.holds_everywhere().await;
+    let member = |method: &'static str, user: usize| {
+        let path = format!("/emulator/groups/{group}/members/{}", tenant.users[user]);
+        control(method, path, json!(null))
+    };
+    // What is notified is not found again.
+    member("PUT", 0).await;
+    arrived(&receiver, 3).await;
+    for subscription in &subscriptions {
+        round(&world, subscription).await;
+    }
+    let drop = json!({"kind": "drop"});
+    control("POST", "/emulator/faults".to_owned(), drop).await;
+    for (method, user, count) in [("PUT", 1, 6), ("DELETE", 0, 9)] {
+        member(method, user).await;
+        for subscription in &subscriptions {
+            assert!(round(&world, subscription).await > 0);
+        }
+        arrived(&receiver, count).await;
+    }
+    for subscription in &subscriptions {
+        round(&world, subscription).await;
+    }
+    let mut told = told(&receiver);
+    let told = told.remove(&group).unwrap_or_default();
+    let by = |origin: &str| told.iter().filter(|(_, by)| by == origin).count();
+    assert_eq!((by("notification"), by("reconcile")), (3, 6), "{told:?}");
+    assert!(
+        told.iter().all(|(trigger, _)| trigger == "group.updated"),
+        "{told:?}"
+    );
 }

@@ -16,6 +16,7 @@
 //! | [`manage`] | what the management API's verbs do beyond the store |
 //! | [`subscribe`] | makes, renews and removes Graph's subscriptions |
 //! | [`reconcile`] | compares what Graph has with what the app was told |
+//! | `members` | who is in a group, as a part of its version |
 //! | [`version`] | what tells the versions of an item apart |
 //! | [`credentials`] | whether a connection's credentials work |
 //! | `operational` | the events of what becomes of subscriptions and connections |
@@ -35,6 +36,7 @@ pub mod fence;
 pub mod gateway;
 pub mod ingest;
 pub mod manage;
+mod members;
 pub mod metrics;
 mod operational;
 pub mod reconcile;

@@ -166,7 +166,7 @@ pub struct KnownItem {
     pub scope: String,
     /// The number of the last enumeration that has shown it; 0 if none has.
     pub enumeration: u64,
-    /// A hash of how an enumeration showed it last, where Graph tells no version there.
+    /// A hash of how an enumeration showed it last, where Graph tells no version there, unless the app was told of it since.
     pub seen: Option<Version>,
     /// Whether the app knows of it: it was told, or it was there before everything.
     pub told: bool,

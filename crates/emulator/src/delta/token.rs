@@ -50,6 +50,9 @@ pub(crate) struct Baked {
     /// The earliest `receivedDateTime`, in milliseconds.
     #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
     pub(crate) received_from: Option<i64>,
+    /// The ids of a `$filter` by them, in lower case.
+    #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ids: Option<Vec<String>>,
     /// `changeType`, in lower case.
     #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
     pub(crate) change: Option<String>,

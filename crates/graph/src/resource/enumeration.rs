@@ -1,6 +1,6 @@
 //! The requests that enumerate all that a subscription watches, so that it can be compared with what is known.
 
-use tidings_domain::Timestamp;
+use tidings_domain::{Timestamp, resource::ResourceKind};
 
 use super::{ItemPath, path::PathError};
 
@@ -131,10 +131,34 @@ impl ListRequest {
         Self::new(format!("v1.0/users?$select={USER_MEMBERS}&$top=999"))
     }
 
+    /// The ids of those who are in a group, or who own it; `None` if `item` is no group.
+    pub fn people_of(item: &ItemPath, people: People) -> Option<Self> {
+        let people = match people {
+            People::Members => "members",
+            People::Owners => "owners",
+        };
+        // 999 is the most that Graph gives on a page of them ("List group members").
+        (item.kind() == ResourceKind::Group).then(|| {
+            Self::new(format!(
+                "{}/{people}?$select=id&$top=999",
+                item.request_path()
+            ))
+        })
+    }
+
     /// From the root of Graph's host on, without a leading slash: the version, the path and the query, encoded.
     pub fn as_str(&self) -> &str {
         &self.path
     }
+}
+
+/// What people are to a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum People {
+    /// They are in it.
+    Members,
+    /// It is theirs.
+    Owners,
 }
 
 const USER_MEMBERS: &str = "id,userPrincipalName,mail,accountEnabled,userType";
@@ -227,6 +251,21 @@ mod tests {
         ] {
             assert_eq!(asked(&of(watched)), expected, "{watched}");
         }
+    }
+
+    #[test]
+    fn the_people_of_a_group_are_listed_by_their_ids() {
+        let group = ItemPath::parse("Groups/7f8fad5b-d9cb-469f-a165-70867728950e").unwrap();
+        for (people, expected) in [(People::Members, "members"), (People::Owners, "owners")] {
+            let request = ListRequest::people_of(&group, people).unwrap();
+            let path = "v1.0/groups/7f8fad5b-d9cb-469f-a165-70867728950e";
+            assert_eq!(
+                request.as_str(),
+                format!("{path}/{expected}?$select=id&$top=999")
+            );
+        }
+        let user = ItemPath::parse("users/u").unwrap();
+        assert_eq!(ListRequest::people_of(&user, People::Members), None);
     }
 
     #[test]

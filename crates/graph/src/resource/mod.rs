@@ -10,5 +10,5 @@ pub mod enumeration;
 pub mod path;
 pub mod table;
 
-pub use enumeration::{DeltaRequest, Enumeration, ListRequest, MailFolders};
+pub use enumeration::{DeltaRequest, Enumeration, ListRequest, MailFolders, People};
 pub use path::{ItemPath, SubscriptionPath};

@@ -25,9 +25,8 @@ pub struct Entry {
     /// The id of the series of which it is a plain occurrence. Such an entry is computed from the series; notifications
     /// name the series.
     pub occurrence_of: Option<String>,
-    /// Whether it tells of relationships, such as `members@delta`. They are not part of the object that a GET gives.
-    pub relationships_changed: bool,
-    /// Its JSON, byte for byte. It may lack members that have not changed. It keeps the whole page in memory.
+    /// Its JSON, byte for byte. It may lack members that have not changed, and hold relationships, such as `members@delta`,
+    /// that the object of a GET does not have. It keeps the whole page in memory.
     pub object: Bytes,
 }
 
@@ -96,7 +95,6 @@ fn entry(raw: &RawValue, body: &Bytes) -> Option<Entry> {
         removed: head.removed,
         version: head.versions.into_iter().find_map(text),
         occurrence_of: text(head.series).filter(|_| is_occurrence),
-        relationships_changed: head.relationships,
         object: body.slice_ref(raw.get().as_bytes()),
     })
 }
@@ -110,7 +108,6 @@ struct Head<'a> {
     removed: Option<Removal>,
     kind: Member<'a>,
     series: Member<'a>,
-    relationships: bool,
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Head<'a> {
@@ -147,8 +144,7 @@ impl<'de> Visitor<'de> for HeadVisitor {
                         head.removed = head.removed.or(Some(Removal::Deleted));
                     }
                 }
-                name => {
-                    head.relationships |= name.ends_with("@delta");
+                _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
@@ -249,10 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn changed_members_and_occurrences_are_seen() {
-        let group = one(r#"{"id":"g","members@delta":[{"id":"u"}]}"#);
-        assert!(group.relationships_changed);
-        assert!(!one(r#"{"id":"g","displayName":"x"}"#).relationships_changed);
+    fn occurrences_are_seen() {
         let event = one(r#"{"id":"o","type":"occurrence","seriesMasterId":"s"}"#);
         assert_eq!(event.occurrence_of.as_deref(), Some("s"));
         for other in [

@@ -16,7 +16,7 @@ use tidings_domain::{
     resource::{ChangeType, ResourceKind},
     shard::{Shard, ShardSet},
 };
-use tidings_graph::resource::ItemPath;
+use tidings_graph::{CallError, client::Access, resource::ItemPath};
 use tidings_storage::{
     Held, Lease, StoreError,
     record::{AskReconcile, NewDelivery, NewEvent, Outcome, QueuedNotification, Seq},
@@ -33,8 +33,8 @@ use super::{
     merge,
 };
 use crate::{
-    directory::Change, ingest::held, manage::connection::access, metrics::Stage, reconcile,
-    together::Seat,
+    directory::Change, ingest::held, manage::connection::access, members, metrics::Stage,
+    reconcile, together::Seat, version,
 };
 
 /// The wait after the first failure; it doubles with each.
@@ -251,9 +251,11 @@ async fn look_and_finish(
         };
         return finish_all(parts, &work, outcome, Contact::NotAsked).await;
     };
+    let access = access(&integration, connection.tenant_id.to_string());
+    let group = (path.kind() == ResourceKind::Group).then(|| (access.clone(), path.clone()));
     let question = Question {
         lease,
-        access: access(&integration, connection.tenant_id.to_string()),
+        access,
         path,
     };
     let started = parts.clock.monotonic();
@@ -271,7 +273,13 @@ async fn look_and_finish(
     let graph = look::contact(&answer);
     let now = parts.clock.now();
     match look::judge(&mut work, answer, now) {
-        Seen::Found(found) => tell(parts, &work, connection, found, graph).await,
+        Seen::Found(found) => match with_members(parts, &work, group, found).await {
+            Ok(found) => tell(parts, &work, connection, found, graph).await,
+            Err(error) => {
+                tracing::debug!(seq = seq.0, %error, "the members of a group could not be read: it is tried again");
+                postponed(parts, &work, error.retry_after(), graph).await
+            }
+        },
         Seen::LookAgain(wait) => {
             work.merged.clear();
             Ended {
@@ -283,16 +291,50 @@ async fn look_and_finish(
                 },
             }
         }
-        Seen::PutOff { retry_after } => {
-            let step = FIRST_BACKOFF
-                .saturating_mul(1 << work.queued.failures.min(16))
-                .min(LONGEST_BACKOFF);
-            let jittered = step.mul_f64(0.8 + 0.4 * parts.entropy.fraction());
-            let due_at = now + jittered.max(retry_after.unwrap_or_default());
-            put_off(parts, seq, lease, due_at).await;
-            again(graph, due_at)
-        }
+        Seen::PutOff { retry_after } => postponed(parts, &work, retry_after, graph).await,
     }
+}
+
+/// What was found, of a group with who is in it as a part of its version.
+async fn with_members(
+    parts: &EnrichParts,
+    work: &Work,
+    group: Option<(Access, ItemPath)>,
+    found: Found,
+) -> Result<Found, CallError> {
+    let notification = &work.queued.notification;
+    let subscription = notification.subscription;
+    let entry = subscription.and_then(|id| parts.directory.subscription(id));
+    let watched = entry.as_ref().and_then(|entry| entry.path.as_deref());
+    let (Some((access, path)), Some(watched), Some(object)) = (group, watched, &found.object)
+    else {
+        return Ok(found);
+    };
+    let name = members::version(&parts.graph, &access, watched, &path, object).await?;
+    Ok(match name {
+        Some(name) => Found {
+            version: Some(version::named(&name)),
+            ..found
+        },
+        None => found,
+    })
+}
+
+/// The item is tried again, the later the more often it failed.
+async fn postponed(
+    parts: &EnrichParts,
+    work: &Work,
+    retry_after: Option<Duration>,
+    graph: Contact,
+) -> Ended {
+    let (seq, lease) = (work.queued.seq, work.queued.lease);
+    let step = FIRST_BACKOFF
+        .saturating_mul(1 << work.queued.failures.min(16))
+        .min(LONGEST_BACKOFF);
+    let jittered = step.mul_f64(0.8 + 0.4 * parts.entropy.fraction());
+    let due_at = parts.clock.now() + jittered.max(retry_after.unwrap_or_default());
+    put_off(parts, seq, lease, due_at).await;
+    again(graph, due_at)
 }
 
 /// Tells what was found, unless the app knows it.

@@ -127,11 +127,9 @@ impl Known {
             // calendar would be looked at again and again: the next notification of it makes it known again.
             Some(before) if is_find && !gone && same(before) => Weighed {
                 tell: None,
-                told: if claimed == ChangeType::Deleted && has_window {
-                    told(None)
-                } else {
-                    then
-                },
+                told: (claimed == ChangeType::Deleted && has_window)
+                    .then(|| told(None))
+                    .flatten(),
             },
             // Nobody has been told that it exists.
             None if is_find && gone => Weighed {

@@ -144,7 +144,8 @@ fn untold(known: KnownItem) -> KnownItem {
 fn is_news(known: &KnownItem, named: Option<Version>, seen: Option<Version>) -> bool {
     match named {
         Some(named) => known.version != Some(named),
-        // The same picture again is a repetition. Another one may be what a notification has brought: a look tells.
+        // The same picture again, of what the app was told nothing about since, is a repetition. Another one may be what a
+        // notification has brought: a look tells.
         None => known.seen != seen,
     }
 }

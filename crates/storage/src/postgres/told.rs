@@ -23,7 +23,8 @@ macro_rules! told {
              SELECT k.subscription_id, k.item, '', 0, true, k.version
              FROM known k JOIN subscriptions s ON s.id = k.subscription_id
              WHERE k.present ORDER BY k.subscription_id, k.item
-             ON CONFLICT (subscription_id, item) DO UPDATE SET told = true, version = excluded.version),
+             ON CONFLICT (subscription_id, item) DO UPDATE SET told = true, version = excluded.version,
+                 seen = NULL),
          forgotten AS (
              DELETE FROM known_items i USING known k
              WHERE NOT k.present AND i.subscription_id = k.subscription_id AND i.item = k.item)"

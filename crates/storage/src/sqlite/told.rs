@@ -89,7 +89,7 @@ static TEXTS: LazyLock<[String; 3]> = LazyLock::new(|| {
             "INSERT INTO known_items (subscription_id, item, scope, enumeration, told, version)
              SELECT column1, column2, '', 0, 1, column3 FROM (VALUES {})
              WHERE EXISTS (SELECT 1 FROM subscriptions WHERE id = column1)
-             ON CONFLICT (subscription_id, item) DO UPDATE SET told = 1, version = excluded.version",
+             ON CONFLICT (subscription_id, item) DO UPDATE SET told = 1, version = excluded.version, seen = NULL",
             vec!["(?, ?, ?)"; rows].join(", ")
         )
     })

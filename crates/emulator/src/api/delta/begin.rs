@@ -16,6 +16,9 @@ const OPTIONS: [&str; 7] = [
     "count", "expand", "filter", "orderby", "search", "select", "top",
 ];
 
+/// How many ids a filter names at most (Microsoft's pages on the delta of users and groups).
+const MOST_IDS: usize = 50;
+
 /// Where a call begins.
 pub(super) enum Start {
     /// With everything there is.
@@ -88,12 +91,18 @@ fn bake(call: &Call<'_>, feed: &Feed<'_>) -> Result<Baked, GraphError> {
     if top == Some(0) {
         return Err(GraphError::invalid("Invalid page size specified: '0'."));
     }
+    let filter = call.parameter("filter");
+    let (by_id, by_time) = match feed.family {
+        Family::Directory => (filter, None),
+        Family::Drive | Family::Outlook => (None, filter),
+    };
     Ok(Baked {
         query: without_tokens(call),
         select,
         top,
         window,
-        received_from: call.parameter("filter").map(received_from).transpose()?,
+        received_from: by_time.map(received_from).transpose()?,
+        ids: by_id.map(ids).transpose()?,
         change,
     })
 }
@@ -146,6 +155,24 @@ fn without_tokens(call: &Call<'_>) -> String {
         }
     }
     query.finish().replace("%24", "$")
+}
+
+/// Reads `id eq '{id}' or id eq '{id}'`, the only filter of the directory.
+fn ids(filter: &str) -> Result<Vec<String>, GraphError> {
+    let ids: Option<Vec<String>> = filter
+        .split(" or ")
+        .map(|one| {
+            let id = one.trim().strip_prefix("id eq '")?.strip_suffix('\'')?;
+            Some(id.to_lowercase())
+        })
+        .collect();
+    ids.filter(|ids| ids.len() <= MOST_IDS).ok_or_else(|| {
+        GraphError::new(
+            StatusCode::BAD_REQUEST,
+            "Request_UnsupportedQuery",
+            "The query filter is not supported with change tracking: only up to 50 ids are.",
+        )
+    })
 }
 
 /// Reads `receivedDateTime ge {time}`, the only filter there is.

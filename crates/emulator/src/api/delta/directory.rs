@@ -58,7 +58,7 @@ fn feed<'a>(call: &Call<'_>, of: DeltaOf, context: &'a str) -> Feed<'a> {
         generation: 0,
         page: PAGE,
         family: Family::Directory,
-        options: &["select"],
+        options: &["filter", "select"],
         path_token: None,
     }
 }

@@ -79,6 +79,10 @@ fn removed(id: &str, reason: &str) -> Value {
 
 /// Whether the options of the first call want a change.
 pub(super) fn is_wanted(change: &Change, family: Family, baked: &Baked) -> bool {
+    let id = || change.item.id.to_lowercase();
+    if baked.ids.as_ref().is_some_and(|ids| !ids.contains(&id())) {
+        return false;
+    }
     let kind = match change.removed {
         Some(_) => "deleted",
         None if change.fresh => "created",

@@ -21,7 +21,6 @@ fn entry(id: &str, version: Option<&str>) -> Entry {
         removed: None,
         version: version.map(str::to_owned),
         occurrence_of: None,
-        relationships_changed: false,
         object: Bytes::from(format!("{{\"id\":\"{id}\"}}")),
     }
 }
