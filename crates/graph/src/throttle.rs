@@ -19,7 +19,27 @@ pub struct Throttle {
     pub information: Option<String>,
 }
 
+/// Whose limit was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThrottleScope {
+    /// That of the app in all tenants together.
+    App,
+    /// That of the tenant, or of the app in the tenant.
+    Tenant,
+}
+
 impl Throttle {
+    /// Whose limit was reached, as far as Graph said. Where it does not, that depends on what was asked: Outlook counts by
+    /// mailbox and says nothing.
+    pub fn whose(&self) -> Option<ThrottleScope> {
+        let whose = self.scope.as_deref()?.split('/').next()?;
+        match whose.to_ascii_lowercase().as_str() {
+            "application" => Some(ThrottleScope::App),
+            "tenant" | "tenant_application" => Some(ThrottleScope::Tenant),
+            _ => None,
+        }
+    }
+
     /// Reads the headers of an answer. What cannot be read counts as not said.
     pub fn parse(headers: &HeaderMap) -> Self {
         let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
@@ -85,6 +105,12 @@ mod tests {
             Some("ResourceUnitLimitExceeded")
         );
         assert_eq!(parsed(&[]), Throttle::default());
+        assert_eq!(throttle.whose(), Some(ThrottleScope::Tenant));
+        let of = |scope| parsed(&[("x-ms-throttle-scope", scope)]).whose();
+        assert_eq!(of("Application/Read/2c9f"), Some(ThrottleScope::App));
+        assert_eq!(of("Tenant/Write/81aa"), Some(ThrottleScope::Tenant));
+        assert_eq!(of("Mailbox/x"), None);
+        assert_eq!(parsed(&[]).whose(), None);
     }
 
     #[test]

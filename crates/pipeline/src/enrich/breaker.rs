@@ -22,12 +22,24 @@ const FIRST_WAIT_BROKEN: Duration = Duration::from_secs(15);
 pub(super) enum Contact {
     /// Graph answered; what it said of the item does not matter here.
     Answered,
+    /// The same, and that so much of a limit is used up, in percent.
+    Near(u16),
+    /// It asks for fewer calls.
+    Throttled(Whose, Option<Duration>),
     /// It was not asked after all.
     NotAsked,
-    /// It did not answer, or asked for fewer calls, for so long.
+    /// It did not answer, and may have said for how long it will not.
     Failed(Option<Duration>),
     /// Sign-in refused the credentials.
     Broken,
+}
+
+/// Whose limit it is that was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    App,
+    Mailbox,
+    Tenant,
 }
 
 /// Whether a tenant may be asked.
@@ -62,7 +74,8 @@ impl Breaker {
     ) -> bool {
         let (first, longest, asked) = match contact {
             Contact::NotAsked => return false,
-            Contact::Answered => {
+            // Who asks for fewer calls is there; how much is asked then is another matter.
+            Contact::Answered | Contact::Near(_) | Contact::Throttled(..) => {
                 *self = Self::default();
                 return false;
             }

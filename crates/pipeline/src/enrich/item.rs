@@ -10,7 +10,7 @@ use tidings_domain::{
     Timestamp,
     connection::Connection,
     event::ObjectState,
-    ids::{ConnectionId, NotificationId, SubscriptionId, WebhookId},
+    ids::{ConnectionId, IntegrationId, NotificationId, SubscriptionId, WebhookId},
     notification::{Notification, Origin, Verdict},
     reconcile::ReconcileReason,
     resource::{ChangeType, ResourceKind},
@@ -49,6 +49,7 @@ const MISHAP: Duration = Duration::from_mins(10);
 pub(super) enum Route {
     /// To ask Graph for the connection, and for the mailbox if it is in one.
     Fetch {
+        integration: IntegrationId,
         connection: ConnectionId,
         mailbox: Option<u64>,
     },
@@ -79,6 +80,7 @@ impl Route {
             hasher.finish()
         });
         Self::Fetch {
+            integration: notification.integration,
             connection,
             mailbox,
         }
@@ -253,13 +255,14 @@ async fn look_and_finish(
     };
     let access = access(&integration, connection.tenant_id.to_string());
     let group = (path.kind() == ResourceKind::Group).then(|| (access.clone(), path.clone()));
+    let in_mailbox = path.mailbox().is_some();
     let question = Question {
         lease,
         access,
         path,
     };
     let started = parts.clock.monotonic();
-    let (answer, _whole) = match call::ask(parts, asking, question).await {
+    let (answer, whole) = match call::ask(parts, asking, question).await {
         Answer::Came { answer, whole } => (*answer, whole),
         Answer::NotOurs => return lost(Contact::NotAsked),
     };
@@ -270,7 +273,7 @@ async fn look_and_finish(
     if let Err(error) = &answer {
         tracing::debug!(seq = seq.0, %error, "a changed item could not be fetched");
     }
-    let graph = look::contact(&answer);
+    let graph = look::contact(&answer, whole, in_mailbox);
     let now = parts.clock.now();
     match look::judge(&mut work, answer, now) {
         Seen::Found(found) => match with_members(parts, &work, group, found).await {

@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use tidings_domain::{Timestamp, event::ObjectState, resource::ChangeType};
-use tidings_graph::{CallError, client::Fetched};
+use tidings_graph::{CallError, client::Fetched, throttle::ThrottleScope};
 
-use super::{backlog::Work, breaker::Contact, event::Found};
+use super::{
+    backlog::Work,
+    breaker::{Contact, Whose},
+    event::Found,
+};
 use crate::{metrics::FetchResult, version};
 
 /// What Graph does not have is asked for again after these waits, if it was created just now: its own parts learn of a
@@ -103,9 +107,29 @@ pub(super) fn judge(work: &mut Work, answer: Result<Fetched, CallError>, now: Ti
     }
 }
 
-/// What an answer shows of the tenant's Graph.
-pub(super) fn contact(answer: &Result<Fetched, CallError>) -> Contact {
+/// What an answer shows of the tenant's Graph. `whole` if all items of the call failed so.
+pub(super) fn contact(
+    answer: &Result<Fetched, CallError>,
+    whole: bool,
+    in_mailbox: bool,
+) -> Contact {
     match answer {
+        Ok(fetched) => match fetched.throttle.limit_percent {
+            Some(percent) => Contact::Near(percent),
+            None => Contact::Answered,
+        },
+        Err(CallError::Throttled {
+            retry_after,
+            throttle,
+        }) => {
+            let whose = match throttle.whose() {
+                Some(ThrottleScope::App) => Whose::App,
+                // Outlook counts calls by mailbox, and does not say so.
+                None if in_mailbox && !whole => Whose::Mailbox,
+                Some(ThrottleScope::Tenant) | None => Whose::Tenant,
+            };
+            Contact::Throttled(whose, *retry_after)
+        }
         Err(CallError::Credentials { .. }) => Contact::Broken,
         Err(error) if error.is_transient() => Contact::Failed(error.retry_after()),
         _ => Contact::Answered,

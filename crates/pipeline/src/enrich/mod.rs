@@ -10,7 +10,8 @@
 //! | `reading` | how far the queue has been read |
 //! | `backlog` | what of the queue is in memory: order per resource, when it is due |
 //! | `lanes` | whose turn it is to ask Graph: limits per mailbox and tenant, fairness |
-//! | `breaker` | when a tenant's Graph is left alone |
+//! | `breaker` | when a tenant's Graph is left alone that does not answer |
+//! | `pace` | how much a tenant's Graph is asked that nears its limits |
 //! | `call` | asking Graph: for one item, or for several in a batch |
 //! | `merge` | notifications of one item that one event answers |
 //! | `look` | what Graph's answer means |
@@ -45,6 +46,7 @@ mod lanes;
 mod lifecycle;
 mod look;
 mod merge;
+mod pace;
 mod reading;
 
 #[cfg(test)]
@@ -345,11 +347,13 @@ impl Run {
         };
         match Route::of(&work.queued.notification) {
             Route::Fetch {
+                integration,
                 connection,
                 mailbox,
             } => {
                 let slot = Slot {
                     turn,
+                    integration,
                     connection,
                     mailbox,
                 };
@@ -482,7 +486,7 @@ impl Run {
         if let Some(due) = self.backlog.next_due() {
             wait = wait.min(clock.now().until(due));
         }
-        if let Some(at) = self.lanes.next_probe() {
+        if let Some(at) = self.lanes.next_wake() {
             wait = wait.min(at.saturating_sub(clock.monotonic()));
         }
         clock.sleep(wait)

@@ -36,6 +36,7 @@ mod lifecycle;
 mod merging;
 mod nodes;
 mod order;
+mod throttling;
 
 /// The connection that [`queued`] notifications are of.
 pub(super) fn connection() -> Connection {
