@@ -387,7 +387,7 @@ impl Gateway {
 }
 
 /// The variables that a gateway on this machine needs, and others.
-fn variables<'a>(others: &[(&'a str, &str)]) -> Vec<(&'a str, String)> {
+pub(crate) fn variables<'a>(others: &[(&'a str, &str)]) -> Vec<(&'a str, String)> {
     let loopback = r#"["127.0.0.0/8"]"#.to_owned();
     let mut variables = vec![
         ("TIDINGS__EGRESS__ALLOW", loopback.clone()),

@@ -17,6 +17,8 @@ mod quantiles;
 mod report;
 mod scale;
 mod sink;
+mod stand_in;
+mod subscriptions;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -48,6 +50,13 @@ enum Bench {
         #[command(flatten)]
         scale: scale::Scale,
     },
+    /// What it costs to renew few and many subscriptions that are due at one time, beside a client that only asks for it.
+    Subscriptions {
+        #[command(flatten)]
+        settings: Settings,
+        #[command(flatten)]
+        subscriptions: subscriptions::Subscriptions,
+    },
     /// The baseline of `ingest`, as a process of its own.
     #[command(hide = true)]
     BareServer,
@@ -57,6 +66,16 @@ enum Bench {
         /// Where to send.
         #[arg(long)]
         sink: SocketAddr,
+    },
+    /// The baseline of `subscriptions`, as a process of its own.
+    #[command(hide = true)]
+    BareRenewals {
+        /// Where Graph is.
+        #[arg(long)]
+        graph: SocketAddr,
+        /// How many subscriptions.
+        #[arg(long)]
+        count: u64,
     },
     /// The baseline of `deliver`, as a process of its own.
     #[command(hide = true)]
@@ -123,6 +142,11 @@ async fn main() -> anyhow::Result<()> {
         Bench::Deliver(settings) => deliver::run(&settings).await,
         Bench::E2e(settings) => e2e::run(&settings).await,
         Bench::Scale { settings, scale } => scale::run(&settings, &scale).await,
+        Bench::Subscriptions {
+            settings,
+            subscriptions,
+        } => subscriptions::run(&settings, &subscriptions).await,
+        Bench::BareRenewals { graph, count } => subscriptions::bare(graph, count).await,
         Bench::BareServer => bare::server().await,
         Bench::BarePipeline { sink } => bare::pipeline(sink).await,
         Bench::BareClient {

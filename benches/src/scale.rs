@@ -235,17 +235,9 @@ async fn fill<F>(folder: &Path, fill: impl FnOnce(Arc<Filling>) -> F) -> anyhow:
 where
     F: Future<Output = anyhow::Result<()>>,
 {
-    let mut config = config::load(None, [], Vec::new())?;
-    folder.clone_into(&mut config.store.data_dir);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-    let store = SqliteStore::open(SqliteOptions {
-        store: config.store,
-        ingest: config.ingest,
-        clock: Arc::clone(&clock),
-        entropy: Arc::clone(&entropy),
-    })
-    .await?;
+    let store = open(folder, &clock, &entropy).await?;
     let first = Page::first(PageLimit::new(1)?);
     let mut connections = store.connections(None, first).await?.items;
     let filling = Arc::new(Filling {
@@ -260,6 +252,23 @@ where
     let done = fill(Arc::clone(&filling)).await;
     filling.store.close().await;
     done
+}
+
+/// Opens the store in a folder that no gateway uses.
+pub(crate) async fn open(
+    folder: &Path,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+) -> anyhow::Result<SqliteStore> {
+    let mut config = config::load(None, [], Vec::new())?;
+    folder.clone_into(&mut config.store.data_dir);
+    let options = SqliteOptions {
+        store: config.store,
+        ingest: config.ingest,
+        clock: Arc::clone(clock),
+        entropy: Arc::clone(entropy),
+    };
+    Ok(SqliteStore::open(options).await?)
 }
 
 /// Adds active subscriptions to as many mailboxes, none of them due within a day.
