@@ -22,7 +22,7 @@ use tidings_graph::{
     client::{Access, GraphClient, MAX_PARTS},
     wire::subscription::SubscriptionPatch,
 };
-use tidings_storage::Store as _;
+use tidings_storage::{ConfiguredStore as _, Store as _};
 use tokio::task::JoinSet;
 use url::Url;
 
@@ -285,6 +285,7 @@ fn subscription(
         notification_url: None,
         lifecycle_url: None,
         former: None,
+        deliver_existing: false,
     }
 }
 
