@@ -18,7 +18,8 @@
 //! | `known` | what was found against what the app knows |
 //! | `event` | the event's trigger and bytes |
 //! | `lifecycle` | what Graph says of a subscription itself |
-//! | `item` | one item from the queue to the end |
+//! | `item` | one item from its turn on |
+//! | `ended` | how a turn ends: recorded, or put off |
 
 use std::{collections::HashSet, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -39,6 +40,7 @@ use crate::{
 mod backlog;
 mod breaker;
 mod call;
+mod ended;
 mod event;
 mod item;
 mod known;
@@ -54,7 +56,8 @@ mod tests;
 
 use backlog::{Backlog, Turn, Work};
 use call::Share;
-use item::{Ended, Job, Piece, Route};
+use ended::Ended;
+use item::{Job, Piece, Route};
 use lanes::{CallNumber, Lanes, Limits, Slot};
 use merge::Merging;
 use reading::{Asked, Reading};
@@ -452,14 +455,14 @@ impl Run {
             self.backlog.told_with(turn, seq);
         }
         match ended.next {
-            item::Next::Lost => {
+            ended::Next::Lost => {
                 self.lost_some = true;
                 // Should it be ours again by then, it is read under the new lease, in its place of the order.
                 self.backlog.again(turn, now + STORE_PAUSE, None);
             }
-            item::Next::Again { due_at, work } => self.backlog.again(turn, due_at, work),
-            item::Next::Finished => self.finished(turn, now),
-            item::Next::Settled => {
+            ended::Next::Again { due_at, work } => self.backlog.again(turn, due_at, work),
+            ended::Next::Finished => self.finished(turn, now),
+            ended::Next::Settled => {
                 self.finished(turn, now);
                 // It has got its resource meanwhile, and with it another place in the order.
                 let store = Arc::clone(&self.parts.store);
