@@ -129,6 +129,36 @@ async fn what_graph_does_not_notify_is_found_and_told_once(store: Store) {
     );
     assert_eq!(told[&gone], [created, pair("event.deleted", "reconcile")]);
     assert_eq!(told[&new], [pair("event.created", "reconcile")]);
+
+    // Two changes were notified and three were not; gateways write that down within some seconds.
+    let totals = json!({"on_time": 2, "late": 0, "found": 3, "percent": 40.0});
+    wait::until("the counts of all gateways", || async {
+        let report = world.api.get("/v1/completeness?since=1d").await;
+        (report["totals"] == totals).then_some(())
+    })
+    .await;
+    let shell = world.gateway.cli();
+    let report = ["subscription", "completeness", "--fail-below"];
+    for (least, code) in [("40", 0), ("99.9", 1)] {
+        let ended = shell.run(&[&report[..], &[least]].concat()).await;
+        assert_eq!(ended.code, code, "{ended:?}");
+        assert!(
+            ended.stdout.contains("2 on time, 0 late, 3 found"),
+            "{ended:?}"
+        );
+    }
+    let one = [
+        "subscription",
+        "completeness",
+        &connected.subscription_id,
+        "--json",
+    ];
+    let one = shell.run(&one).await.json();
+    assert_eq!(
+        (&one["found"], &one["comparable"]),
+        (&json!(3), &json!(true))
+    );
+    assert!(one["compared_at"].is_string(), "{one}");
 }
 
 async fn what_graph_notifies_is_not_found_again(store: Store) {

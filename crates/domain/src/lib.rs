@@ -13,6 +13,7 @@
 //! | [`timestamp`] | [`Timestamp`]: milliseconds since 1970, RFC 3339 outside |
 //! | [`environment`], [`integration`], [`connection`], [`subscription`] | what is configured |
 //! | [`notification`], [`event`], [`webhook`], [`delivery`], [`key`] | what flows |
+//! | [`completeness`] | which changes Graph told of, and which it did not |
 //! | [`reconcile`] | where comparing with Graph stands |
 //! | [`trigger`] | the one table of triggers |
 //! | [`retry`] | when a failed delivery is tried again |
@@ -22,6 +23,7 @@
 //! | [`shard`] | the sixty-fourths of all work that nodes share out |
 
 pub mod clock;
+pub mod completeness;
 pub mod config;
 pub mod connection;
 pub mod delivery;

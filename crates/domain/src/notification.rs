@@ -138,6 +138,8 @@ words! {
     Notification = "notification";
     /// Nobody: it was found by comparing.
     Reconcile = "reconcile";
+    /// Nobody: it was there before the subscription, and is told because somebody wants that.
+    Existing = "existing";
     /// Graph, by a notification that does not name the item (drives, lists): it was found by comparing, at once.
     Unnamed = "unnamed";
 }

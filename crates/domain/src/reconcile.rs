@@ -29,6 +29,19 @@ pub struct Reconcile {
     pub failures: u32,
     /// What the last failure was, for people.
     pub last_error: Option<String>,
+    /// That Graph has told of nothing for longer than it used to.
+    pub silence: Option<Silence>,
+    /// For how many more hours than usual Graph may tell of nothing: it has been so before, and nothing was found.
+    pub patience: u32,
+}
+
+/// Graph has told of nothing for longer than it used to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Silence {
+    /// Since when.
+    pub since: Timestamp,
+    /// Whether apps have been told, which they are once comparing has shown what there was to tell.
+    pub told: bool,
 }
 
 /// A part of what a subscription watches that Graph enumerates by itself: a mail folder, or all of it (an empty name).
@@ -92,6 +105,8 @@ reasons! {
     Outage = "outage";
     /// It was time.
     Schedule = "schedule";
+    /// Graph has told of nothing for longer than it used to.
+    Silent = "silent";
 }
 
 /// A word that names no reason.

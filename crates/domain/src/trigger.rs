@@ -64,6 +64,9 @@ operations! {
     /// Graph serves a subscription again.
     SubscriptionRecovered = "subscription.recovered"
         "Graph serves a subscription again that was removed, failed or in conflict.";
+    /// Graph tells of nothing.
+    SubscriptionSilent = "subscription.silent"
+        "Graph has told of no change of a subscription for longer than it used to; what it did not tell of was looked for, and `found` says how much that was.";
     /// The credentials of a connection are refused.
     ConnectionExpired = "connection.expired"
         "The credentials of a connection are refused: its work waits until they are mended.";

@@ -96,6 +96,7 @@ impl Credentials {
             subscription: None,
             notification: None,
             reason,
+            found: None,
             since: Some(since),
             expires_at: None,
         };

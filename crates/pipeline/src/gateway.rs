@@ -11,6 +11,7 @@ use url::Url;
 
 use crate::{
     answers::Answers,
+    completeness::Tally,
     credentials::Credentials,
     deliver::{self, Deliver},
     directory::Directory,
@@ -70,6 +71,8 @@ pub struct Gateway {
     pub reconcile: Reconcile,
     /// How fast Graph is answered.
     pub answers: Answers,
+    /// Counts which changes Graph told of.
+    pub tally: Tally,
     /// What it counts.
     pub metrics: Metrics,
     /// Which share of the work it has, where there are several.
@@ -89,6 +92,7 @@ struct Core {
     fence: Fence,
     credentials: Credentials,
     answers: Answers,
+    tally: Tally,
 }
 
 impl Core {
@@ -132,6 +136,7 @@ impl Core {
             fence: self.fence.clone(),
             credentials: self.credentials.clone(),
             answers: self.answers.clone(),
+            deliver: stages.deliver.clone(),
         })
     }
 
@@ -151,6 +156,7 @@ impl Core {
             subscribe: stages.subscribe.clone(),
             fence: self.fence.clone(),
             shards: stages.enrich_shards.clone(),
+            tally: self.tally.clone(),
             credentials: self.credentials.clone(),
         })
     }
@@ -220,6 +226,7 @@ impl Gateway {
             fence: fence.clone(),
             credentials,
             answers: Answers::default(),
+            tally: Tally::new(Arc::clone(&store), Arc::clone(&clock)),
         };
         let subscribe = core.subscribe(&config, &metrics, &stages, public_url);
         let reconcile = core.reconcile(&config, &metrics, &stages);
@@ -249,6 +256,7 @@ impl Gateway {
             subscribe,
             reconcile,
             answers: core.answers,
+            tally: core.tally,
             metrics,
             fence,
             supervisor,
@@ -302,6 +310,13 @@ impl Gateway {
                 enrich.run(&stop).await;
             });
         }
+        self.run(
+            "completeness",
+            self.tally.clone(),
+            |tally, stop| async move {
+                tally.run(&stop).await;
+            },
+        );
         if self.config.reconcile.concurrency > 0 {
             let reconcile = self.reconcile.clone();
             self.run("reconcile", reconcile, |reconcile, stop| async move {

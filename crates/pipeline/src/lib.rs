@@ -17,6 +17,7 @@
 //! | [`subscribe`] | makes, renews and removes Graph's subscriptions |
 //! | [`reconcile`] | compares what Graph has with what the app was told |
 //! | `members` | who is in a group, as a part of its version |
+//! | [`completeness`] | counts which changes Graph told of, and which it did not |
 //! | [`version`] | what tells the versions of an item apart |
 //! | [`credentials`] | whether a connection's credentials work |
 //! | `operational` | the events of what becomes of subscriptions and connections |
@@ -28,6 +29,7 @@
 //! | [`metrics`] | what is counted and measured |
 
 pub mod answers;
+pub mod completeness;
 pub mod credentials;
 pub mod deliver;
 pub mod directory;

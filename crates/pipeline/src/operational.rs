@@ -27,6 +27,8 @@ pub(crate) struct News<'a> {
     pub(crate) reason: &'a str,
     /// Since when, if that is not now.
     pub(crate) since: Option<Timestamp>,
+    /// How many changes were found of which Graph had not told, if that was looked for.
+    pub(crate) found: Option<u64>,
     /// When the subscription ends, if Graph has told.
     pub(crate) expires_at: Option<Timestamp>,
 }
@@ -100,6 +102,7 @@ fn body(
             resource: news.subscription.map(|one| one.resource),
             reason: news.reason,
             since: news.since,
+            found: news.found,
             expires_at: news.expires_at,
         },
     };
@@ -130,6 +133,8 @@ struct Data<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    found: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<Timestamp>,
 }
 
@@ -154,6 +159,7 @@ mod tests {
             notification: None,
             reason: "gone",
             since: None,
+            found: None,
             expires_at: Some(Timestamp::from_millis(1_000)),
         };
         let now = Timestamp::from_millis(5_000);

@@ -38,4 +38,4 @@ mod contract;
 pub use error::StoreError;
 pub use holdings::{Held, Holdings, Lease};
 pub use signal::{Changed, Signal};
-pub use store::{ConfiguredStore, ReconcileStore, Store};
+pub use store::{CompletenessStore, ConfiguredStore, ReconcileStore, Store};

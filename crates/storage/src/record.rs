@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use tidings_domain::{
     Timestamp,
+    completeness::Counted,
     delivery::{Attempt, DeadReason, DeliveryState},
     event::Event,
     ids::{
@@ -83,6 +84,8 @@ pub struct Outcome {
     pub lifecycle: Option<LifecycleNote>,
     /// A subscription that is to be reconciled.
     pub reconcile: Option<(SubscriptionId, AskReconcile)>,
+    /// How the change became known, where it was late or found: of the others there are too many to write each down.
+    pub counted: Option<Counted>,
 }
 
 impl From<Vec<NewEvent>> for Outcome {

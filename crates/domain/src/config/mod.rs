@@ -164,6 +164,10 @@ pub struct ReconcileConfig {
     pub calendar_past: Span,
     /// How far ahead calendars are compared.
     pub calendar_future: Span,
+    /// How many hours that used to have changes may pass without any; 0 means any number.
+    pub silence_hours: u32,
+    /// How many weeks a subscription has to have been watched before its silence means anything.
+    pub silence_weeks: u32,
 }
 
 /// What outgoing requests may reach.

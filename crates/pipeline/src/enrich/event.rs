@@ -98,7 +98,7 @@ fn body(
         r#","change_type":"{}","resource":{subject},"origin":"{}","object":"#,
         found.change,
         match notification.origin {
-            Origin::Reconcile => "reconcile",
+            Origin::Existing | Origin::Reconcile => "reconcile",
             // That it did not name the item concerns nobody who gets the item.
             Origin::Notification | Origin::Unnamed => "notification",
         },

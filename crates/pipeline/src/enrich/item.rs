@@ -3,6 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use tidings_domain::{
+    completeness::{Counted, How},
     connection::Connection,
     event::ObjectState,
     ids::{ConnectionId, IntegrationId, NotificationId, SubscriptionId},
@@ -28,8 +29,8 @@ use super::{
     merge,
 };
 use crate::{
-    directory::Change, ingest::held, manage::connection::access, members, metrics::Stage,
-    reconcile, together::Seat, version,
+    completeness, directory::Change, ingest::held, manage::connection::access, members,
+    metrics::Stage, reconcile, together::Seat, version,
 };
 
 /// What an item needs.
@@ -288,10 +289,11 @@ async fn tell(
 ) -> Ended {
     let last = work.last();
     let (seq, notification) = (last.seq, &last.notification);
-    let weighed = match ItemPath::parse(&notification.resource) {
-        Ok(path) => known::weigh(parts, notification, &path, found).await,
+    let path = ItemPath::parse(&notification.resource).ok();
+    let weighed = match &path {
+        Some(path) => known::weigh(parts, notification, path, found).await,
         // It leads to no event.
-        Err(_) => Ok(known::Weighed {
+        None => Ok(known::Weighed {
             tell: None,
             told: None,
         }),
@@ -304,14 +306,40 @@ async fn tell(
         }
     };
     let merged: Vec<_> = work.all_but_last().map(|one| one.notification.id).collect();
+    let counted = tell
+        .as_ref()
+        .and_then(|found| counted(notification, path.as_ref()?.kind(), found));
+    let (at_once, later): (Option<Counted>, Option<Counted>) = match counted {
+        Some(one) if one.how == How::OnTime => (None, counted),
+        _ => (counted, None),
+    };
     let events = tell.map_or_else(Vec::new, |found| {
         events(parts, notification, &merged, connection, &found)
     });
     let outcome = Outcome {
         told,
+        counted: at_once,
         ..events.into()
     };
-    finish_all(parts, work, outcome, graph).await
+    let ended = finish_all(parts, work, outcome, graph).await;
+    if let Some(one) = later
+        && matches!(ended.next, Next::Finished)
+    {
+        parts.tally.note(one.subscription, one.at);
+    }
+    ended
+}
+
+/// How the change became known that `found` is, if it is one of a subscription of ours.
+fn counted(notification: &Notification, kind: ResourceKind, found: &Found) -> Option<Counted> {
+    let subscription = notification.subscription?;
+    let how = completeness::how(notification, kind, found.object.as_deref())?;
+    Some(Counted {
+        subscription,
+        at: notification.received_at,
+        how,
+        count: 1,
+    })
 }
 
 /// Whether Graph only names what is watched: of drives and lists it never says what in them has changed.

@@ -174,6 +174,7 @@ impl Said<'_> {
             }),
             notification: Some(self.notification.id),
             reason,
+            found: None,
             since: None,
             expires_at: self.row.expires_at,
         };

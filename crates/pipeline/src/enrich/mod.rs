@@ -33,8 +33,8 @@ use tidings_storage::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    credentials::Credentials, deliver::Hint, directory::Directory, fence::Fence,
-    metrics::EnrichMetrics, wake::Wake,
+    completeness::Tally, credentials::Credentials, deliver::Hint, directory::Directory,
+    fence::Fence, metrics::EnrichMetrics, wake::Wake,
 };
 
 mod backlog;
@@ -52,7 +52,7 @@ mod pace;
 mod reading;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use backlog::{Backlog, Turn, Work};
 use call::Share;
@@ -116,6 +116,8 @@ pub struct EnrichParts {
     pub shards: Wake,
     /// Records what calls show of credentials.
     pub credentials: Credentials,
+    /// Counts what became known in time.
+    pub tally: Tally,
 }
 
 impl Enrich {

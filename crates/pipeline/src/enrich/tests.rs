@@ -39,7 +39,7 @@ mod order;
 mod throttling;
 
 /// The connection that [`queued`] notifications are of.
-pub(super) fn connection() -> Connection {
+pub(crate) fn connection() -> Connection {
     Connection {
         id: ConnectionId::from(Ulid(3)),
         environment: EnvironmentId(Uuid::from_u128(1)),
@@ -51,7 +51,7 @@ pub(super) fn connection() -> Connection {
 }
 
 /// An accepted notification of an updated item, received at one second.
-pub(super) fn queued(seq: i64, resource: &str, due_at: i64) -> QueuedNotification {
+pub(crate) fn queued(seq: i64, resource: &str, due_at: i64) -> QueuedNotification {
     let connection = connection();
     QueuedNotification {
         seq: Seq(seq),
@@ -233,6 +233,7 @@ fn enrich(world: &World, store: Arc<dyn Store>, wake: &Wake, deliver: Hint) -> E
         fence: Fence::new(world.store.holdings(), world.metrics.nodes.clone()),
         shards: Wake::new(),
         credentials: world.credentials(),
+        tally: Tally::new(Arc::clone(&world.store), Arc::new(world.clock.clone())),
     })
 }
 

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Reconcile,
+    silence::Walk,
     slowness::{Shown, Slowness},
 };
 
@@ -34,10 +35,14 @@ pub(super) struct SlowAnswers {
 impl Reconcile {
     /// Records that we are here until `stop`, and has everything reconciled after a long absence or slow answers.
     pub async fn watch(&self, stop: &CancellationToken) {
-        let mut slow = SlowAnswers::default();
+        let (mut slow, mut walk) = (SlowAnswers::default(), Walk::default());
         loop {
-            self.beat().await;
+            if self.beat().await {
+                // What nobody was here to hear is no silence of Graph's.
+                walk = Walk::default();
+            }
             self.look_at_answers(&mut slow).await;
+            self.look_for_silence(&mut walk).await;
             let rest = self.parts.clock.sleep(BEAT);
             if stop.run_until_cancelled(rest).await.is_none() {
                 return;
@@ -45,15 +50,16 @@ impl Reconcile {
         }
     }
 
-    pub(super) async fn beat(&self) {
+    /// Records that we are here; whether we were away for long before.
+    pub(super) async fn beat(&self) -> bool {
         let now = self.parts.clock.now();
         let since = match self.parts.store.note_alive(now, LONG).await {
             Ok(Some(since)) => since,
-            Ok(None) => return,
+            Ok(None) => return false,
             // While the store is away nothing is taken either: the next that is noted counts that too.
             Err(error) => {
                 tracing::debug!(%error, "it could not be noted that we are here");
-                return;
+                return false;
             }
         };
         match self.ask_all(now).await {
@@ -65,12 +71,13 @@ impl Reconcile {
             ),
             Err(error) => {
                 tracing::warn!(%error, "we were away, and it could not be asked for that subscriptions be reconciled: it is tried again");
-                return;
+                return true;
             }
         }
         if let Err(error) = self.parts.store.answer_absence(since).await {
             tracing::debug!(%error, "it could not be noted that an absence is answered: it is asked again");
         }
+        true
     }
 
     pub(super) async fn look_at_answers(&self, slow: &mut SlowAnswers) {

@@ -13,6 +13,7 @@
 //! | `key` | by which name an item is known |
 //! | `find` | what may be news, on its way to enrich |
 //! | `wanted` | which changes a subscription wants to be told |
+//! | `silence`, `quiet` | notices subscriptions of which Graph tells nothing; the rule that decides |
 //! | `trigger` | comparing what somebody names as Nango's users do |
 //! | `window` | the time that a calendar is looked at |
 //! | `schedule` | when a subscription is reconciled next |
@@ -41,6 +42,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     answers::Answers,
     credentials::Credentials,
+    deliver::Hint,
     directory::Directory,
     fence::Fence,
     metrics::{ReconcileMetrics, Stage},
@@ -51,8 +53,10 @@ mod absence;
 mod compare;
 mod find;
 pub mod key;
+mod quiet;
 mod round;
 mod schedule;
+mod silence;
 mod slowness;
 pub mod trigger;
 pub mod wanted;
@@ -112,6 +116,8 @@ pub struct ReconcileParts {
     pub credentials: Credentials,
     /// How fast Graph is answered.
     pub answers: Answers,
+    /// Is told which webhooks have new deliveries.
+    pub deliver: Hint,
 }
 
 type Running = std::pin::Pin<Box<dyn Future<Output = Place> + Send>>;
@@ -269,6 +275,8 @@ impl Reconcile {
         }
         let update = match went {
             Ok(gone_scopes) => {
+                // Before the round is over: should it fail, it is told by the next.
+                self.tell_of_silence(&state, began, found).await?;
                 let now = parts.clock.now();
                 parts.metrics.round(true);
                 if found > 0 {

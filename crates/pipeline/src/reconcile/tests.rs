@@ -5,6 +5,7 @@ use std::{
 
 use tidings_domain::{
     Secret,
+    completeness::{Counted, How},
     notification::Origin,
     reconcile::ReconcileReason,
     resource::ChangeType,
@@ -59,6 +60,7 @@ async fn stage(resource: &str, changes: &str) -> Stage {
         fence: Fence::new(world.store.holdings(), world.metrics.nodes.clone()),
         credentials: world.credentials(),
         answers: Answers::default(),
+        deliver: Hint::new(),
     });
     let path = SubscriptionPath::parse(resource).unwrap();
     let now = world.clock.now();
@@ -509,4 +511,70 @@ async fn a_calendar_is_compared_in_a_window_that_moves_along() {
         .await
         .unwrap();
     assert!(scopes[0].window.unwrap().0 > start);
+}
+
+#[tokio::test]
+async fn a_subscription_that_falls_silent_is_compared_and_told_of_once() {
+    let stage = stage("users/u/contacts", ALL).await;
+    let (store, clock) = (&stage.world.store, &stage.world.clock);
+    stage.page(CONTACTS, &[&item("a", 1)], "/delta?t=1", true);
+    stage.turn().await;
+    // A change in each hour of three weeks.
+    let first = clock.now();
+    let mut counted = Vec::new();
+    for hour in 0..3 * 7 * 24 {
+        counted.push(Counted {
+            subscription: stage.subscription,
+            at: first + Duration::from_hours(hour),
+            how: How::OnTime,
+            count: 1,
+        });
+    }
+    store.count_changes(counted).await.unwrap();
+    let mut walk = silence::Walk::default();
+    stage.reconcile.look_for_silence(&mut walk).await;
+    clock.advance(Duration::from_hours(3 * 7 * 24 + 5));
+    stage.reconcile.look_for_silence(&mut walk).await;
+    assert_eq!(stage.state().await.silence, None, "five hours may pass");
+    let mut told = 0;
+    for (hours, finds, patience) in [(2, 1, 0), (9, 0, 6)] {
+        for _ in 0..hours {
+            clock.advance(Duration::from_hours(1));
+            stage.reconcile.look_for_silence(&mut walk).await;
+        }
+        let state = stage.state().await;
+        assert!(state.silence.is_some_and(|silence| !silence.told));
+        assert_eq!(state.reason, ReconcileReason::Silent);
+        let shown = item("a", 2);
+        let items: &[&str] = if finds > 0 { &[&shown] } else { &[] };
+        stage.page("/delta", items, "/delta?t=2", true);
+        let state = stage.turn().await;
+        assert_eq!((state.finds, state.patience), (finds, patience));
+        let events = stage.world.events().await;
+        told += 1;
+        assert_eq!(events.len(), told);
+        let event = &events[told - 1];
+        let event = store.event(event.id).await.unwrap().unwrap();
+        assert_eq!(event.trigger.to_string(), "subscription.silent");
+        let body: serde_json::Value = serde_json::from_slice(&event.body).unwrap();
+        assert_eq!(body["data"]["found"], finds);
+        assert!(body["data"]["since"].is_string());
+        // It goes on, and is not told again.
+        clock.advance(Duration::from_hours(24));
+        stage.reconcile.look_for_silence(&mut walk).await;
+        stage.page("/delta", &[], "/delta?t=3", true);
+        stage.turn().await;
+        assert_eq!(stage.world.events().await.len(), told);
+        // A change ends it.
+        let counted = Counted {
+            subscription: stage.subscription,
+            at: clock.now(),
+            how: How::OnTime,
+            count: 1,
+        };
+        store.count_changes(vec![counted]).await.unwrap();
+        clock.advance(Duration::from_hours(1));
+        stage.reconcile.look_for_silence(&mut walk).await;
+        assert_eq!(stage.state().await.silence, None);
+    }
 }

@@ -23,6 +23,7 @@ impl Case<'_> {
             }),
             notification: None,
             reason,
+            found: None,
             since: None,
             expires_at,
         };

@@ -5,6 +5,7 @@ pub(crate) mod verbs {
     pub(crate) use async_trait::async_trait;
     pub(crate) use tidings_domain::{
         Timestamp,
+        completeness::{Completeness, Counted, Day, DayCounts},
         connection::{Connection, ConnectionState},
         delivery::{Attempt, Delivery},
         environment::Environment,
@@ -23,7 +24,8 @@ pub(crate) mod verbs {
         webhook::Webhook,
     };
     pub(crate) use tidings_storage::{
-        ConfiguredStore, Holdings, Lease, ReconcileStore, Signal, Store, StoreError,
+        CompletenessStore, ConfiguredStore, Holdings, Lease, ReconcileStore, Signal, Store,
+        StoreError,
         record::{
             AskReconcile, AttemptResult, DeliveryFilter, DueDelivery, DueReconcile,
             DueSubscription, EventFilter, KeyedHash, KnownItem, NewApiKey, NewEvent,
@@ -90,6 +92,13 @@ macro_rules! store_over {
             delete_key(id: KeyId) -> Done<bool>;
         }
         store_over! {
+            @all CompletenessStore, $over {}
+            count_changes(counted: Vec<Counted>) -> Done<()>;
+            completeness(which: SubscriptionFilter, from: Day) -> Done<Completeness>;
+            counted_days(these: Vec<SubscriptionId>, from: Day) -> Done<Vec<DayCounts>>;
+            forget_days(before: Day, limit: u32) -> Done<u64>;
+        }
+        store_over! {
             @all ReconcileStore, $over {}
             due_reconciles(now: Timestamp, limit: u32) -> Done<Vec<DueReconcile>>;
             next_due_reconcile() -> Done<Option<Timestamp>>;
@@ -101,6 +110,10 @@ macro_rules! store_over {
                 -> Done<Vec<KnownItem>>;
             record_reconcile_page(page: ReconcilePage, lease: Lease) -> Done<()>;
             update_reconcile(update: ReconcileUpdate, lease: Lease) -> Done<()>;
+            reconciles(after: Option<SubscriptionId>, limit: u32) -> Done<Vec<Reconcile>>;
+            suspect_silence(id: SubscriptionId, since: Timestamp, ask: AskReconcile) -> Done<bool>;
+            tell_silence(id: SubscriptionId, patience: u32, events: Vec<NewEvent>) -> Done<bool>;
+            end_silence(id: SubscriptionId) -> Done<()>;
             answer_absence(since: Timestamp) -> Done<()>;
             note_alive(now: Timestamp, long: std::time::Duration) -> Done<Option<Timestamp>>;
         }

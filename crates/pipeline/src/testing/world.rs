@@ -11,12 +11,14 @@ use tidings_domain::{
     entropy::SeededEntropy,
     environment::Environment,
     event::Event,
-    ids::{ConnectionId, EnvironmentId, IntegrationId},
+    ids::{ConnectionId, EnvironmentId, IntegrationId, SubscriptionId},
     integration::{Integration, WebhookSecret},
     page::{Page, PageLimit},
+    shard::Shard,
+    subscription::{Subscription, SubscriptionState},
 };
 use tidings_egress::{AddressPolicy, Egress};
-use tidings_graph::client::GraphClient;
+use tidings_graph::{client::GraphClient, resource::SubscriptionPath};
 use tidings_storage::{
     Store,
     record::{EventFilter, QueuedNotification, Seq},
@@ -132,6 +134,41 @@ impl World {
             Hint::new(),
             [Wake::new(), Wake::new()],
         )
+    }
+
+    /// A subscription to `resource` of which the directory knows; its id.
+    pub(crate) async fn subscribed(&self, resource: &str) -> SubscriptionId {
+        let path = SubscriptionPath::parse(resource).unwrap();
+        let now = self.clock.now();
+        let id = self.ids.next();
+        let subscription = Subscription {
+            id,
+            environment: self.environment,
+            integration: self.integration,
+            connection: self.connection,
+            resource: path.canonical().to_owned(),
+            kind: path.kind(),
+            change_types: "updated".parse().unwrap(),
+            state: SubscriptionState::Active,
+            client_state: Secret::new("state"),
+            graph_id: None,
+            expires_at: None,
+            due_at: now + Duration::from_hours(24),
+            failures: 0,
+            last_error: None,
+            created_at: now,
+            renewed_at: None,
+            deliver_existing: false,
+            lifecycle: None,
+            patched_at: None,
+            notification_url: None,
+            lifecycle_url: None,
+            former: None,
+        };
+        let create = self.store.create_subscription(subscription, Shard::FIRST);
+        create.await.unwrap();
+        self.directory.reload().await.unwrap();
+        id
     }
 
     /// The events so far, oldest first.

@@ -122,8 +122,8 @@ pub(crate) fn table<J: Serialize>(data: Vec<J>) -> Response {
     .into_response()
 }
 
-// The store's cursors are texts of its own making; in base64 nobody is tempted to build one.
-fn written(cursor: &Cursor) -> String {
+/// A cursor as it is shown. The store's are texts of its own making; in base64 nobody is tempted to build one.
+pub(crate) fn written(cursor: &Cursor) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(&cursor.0)
 }
 

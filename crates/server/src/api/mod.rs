@@ -5,7 +5,7 @@
 //! | `environments` | list, create, get, delete | `name` |
 //! | `integrations` | list, create, get, delete | `key`, `client_id`, `client_secret`, `webhook_secret`?, `login_url`?, `graph_url`? |
 //! | `connections` | list, create, get, delete | `integration` (key), `tenant_id` (or a domain) |
-//! | `subscriptions` | list, create, get, delete, reconcile | `connection_id`, `resource`, `change_types`, `deliver_existing`? |
+//! | `subscriptions` | list, create, get, delete, reconcile, completeness | `connection_id`, `resource`, `change_types`, `deliver_existing`? |
 //! | `webhooks` | list, create, get, update, delete, enable, disable | `url`, `triggers`, `description`?, `connections`? |
 //! | `notifications`, `events` | list, get | |
 //! | `deliveries` | list, get, redeliver | |
@@ -72,6 +72,8 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Gateway>>)> {
         ("/v1/subscriptions", get(subscriptions::list::list).post(subscriptions::create::create)),
         ("/v1/subscriptions/{id}", get(subscriptions::get::get).delete(subscriptions::delete::delete)),
         ("/v1/subscriptions/{id}/reconcile", get(subscriptions::reconcile::get).post(subscriptions::reconcile::ask_one)),
+        ("/v1/subscriptions/{id}/completeness", get(subscriptions::completeness::one)),
+        ("/v1/completeness", get(subscriptions::completeness::all)),
         ("/v1/reconcile", post(subscriptions::reconcile::ask)),
         ("/sync/trigger", post(sync::trigger)),
         ("/v1/webhooks", get(webhooks::list::list).post(webhooks::create::create)),

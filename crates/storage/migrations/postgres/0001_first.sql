@@ -136,6 +136,9 @@ CREATE TABLE reconciles (
     finds            bigint NOT NULL,
     failures         integer NOT NULL,
     last_error       text,
+    silent_since     bigint, -- while Graph tells of nothing for longer than it used to
+    silence_told     boolean NOT NULL DEFAULT false,
+    patience         integer NOT NULL DEFAULT 0, -- in hours
     shard            smallint NOT NULL -- the subscription's
 );
 CREATE INDEX reconciles_due ON reconciles (shard, due_at, seq);
@@ -151,6 +154,19 @@ CREATE TABLE reconcile_scopes (
     window_to       bigint,
     UNIQUE (subscription_id, name)
 );
+
+-- How many changes became known on a day since 1970 (UTC), and how.
+CREATE TABLE subscription_days (
+    seq             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    subscription_id text NOT NULL,
+    day             bigint NOT NULL,
+    on_time         bigint NOT NULL,
+    late            bigint NOT NULL,
+    found           bigint NOT NULL,
+    hours           integer NOT NULL, -- bit by bit, in which of them Graph told of a change
+    UNIQUE (subscription_id, day)
+) WITH (fillfactor = 70);
+CREATE INDEX subscription_days_old ON subscription_days (day);
 
 CREATE TABLE webhooks (
     seq             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

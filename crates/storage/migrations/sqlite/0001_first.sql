@@ -94,7 +94,10 @@ CREATE TABLE reconciles (
     finished_at      INTEGER, -- NULL before the first whole round
     finds            INTEGER NOT NULL,
     failures         INTEGER NOT NULL,
-    last_error       TEXT
+    last_error       TEXT,
+    silent_since     INTEGER, -- while Graph tells of nothing for longer than it used to
+    silence_told     INTEGER NOT NULL DEFAULT 0,
+    patience         INTEGER NOT NULL DEFAULT 0 -- in hours
 ) STRICT;
 CREATE INDEX reconciles_due ON reconciles (due_at);
 
@@ -109,6 +112,19 @@ CREATE TABLE reconcile_scopes (
     window_to       INTEGER,
     UNIQUE (subscription_id, name)
 ) STRICT;
+
+-- How many changes became known on a day since 1970 (UTC), and how.
+CREATE TABLE subscription_days (
+    seq             INTEGER PRIMARY KEY,
+    subscription_id BLOB NOT NULL,
+    day             INTEGER NOT NULL,
+    on_time         INTEGER NOT NULL,
+    late            INTEGER NOT NULL,
+    found           INTEGER NOT NULL,
+    hours           INTEGER NOT NULL, -- bit by bit, in which of them Graph told of a change
+    UNIQUE (subscription_id, day)
+) STRICT;
+CREATE INDEX subscription_days_old ON subscription_days (day);
 
 CREATE TABLE webhooks (
     seq             INTEGER PRIMARY KEY,

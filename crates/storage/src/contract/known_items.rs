@@ -414,6 +414,7 @@ pub(crate) async fn what_is_no_longer_queued_tells_nothing(world: World) {
             Outcome::default()
         } else {
             Outcome {
+                counted: None,
                 events: vec![world.event(&tenant, &queued, &[tenant.webhook])],
                 told: Some(tell(id, "a", None)),
                 lifecycle: Some(super::subscriptions::note(&world, id)),

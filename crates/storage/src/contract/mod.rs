@@ -19,6 +19,7 @@ use tidings_domain::{
 
 use crate::Store;
 
+pub(crate) mod completeness;
 pub(crate) mod configured;
 pub(crate) mod deliver;
 pub(crate) mod enrich;
@@ -136,7 +137,12 @@ macro_rules! contract_tests {
                     due_reconciles_come_the_longest_due_first,
                     an_update_sets_how_far_a_round_is,
                     a_wish_that_a_round_does_not_answer_keeps_it_due,
-                    an_absence_is_known_until_it_is_answered;
+                    an_absence_is_known_until_it_is_answered,
+                    the_states_of_all_come_in_the_order_of_their_ids,
+                    a_silence_is_suspected_once_told_once_and_ends;
+                completeness:
+                    changes_add_up_day_by_day,
+                    the_end_of_a_notification_says_once_how_the_change_became_known;
                 known_items:
                     what_an_enumeration_shows_reads_back,
                     showing_an_item_again_leaves_what_was_told,

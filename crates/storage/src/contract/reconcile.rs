@@ -2,7 +2,8 @@
 
 use tidings_domain::{
     ids::SubscriptionId,
-    reconcile::{Reconcile, ReconcileReason},
+    notification::Verdict,
+    reconcile::{Reconcile, ReconcileReason, Silence},
     shard::Shard,
     subscription::Subscription,
 };
@@ -114,6 +115,8 @@ pub(crate) async fn a_subscription_is_reconciled_from_the_first_time_on(world: W
         finds: 0,
         failures: 0,
         last_error: None,
+        silence: None,
+        patience: 0,
     };
     assert_eq!(world.reconcile_of(subscription.id).await, expected);
     let asked = world.store.ask_reconcile(one, wish(&world, 1)).await;
@@ -291,4 +294,71 @@ pub(crate) async fn an_absence_is_known_until_it_is_answered(mut world: World) {
     world.store.answer_absence(first).await.unwrap();
     assert_eq!(away(&world, 201).await, None);
     assert_eq!(away(&world, 262).await, Some(world.in_seconds(201)));
+}
+
+pub(crate) async fn the_states_of_all_come_in_the_order_of_their_ids(world: World) {
+    let tenant = world.tenant("dev").await;
+    let mut made = Vec::new();
+    for resource in ["a", "b", "c"] {
+        made.push(world.reconciled(&tenant, resource, 9).await.id);
+    }
+    world.subscribed(&tenant, "never").await;
+    made.sort();
+    let ids = async |after, limit| {
+        let found = world.store.reconciles(after, limit).await.unwrap();
+        found
+            .into_iter()
+            .map(|one| one.subscription)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ids(None, 2).await, made[..2]);
+    assert_eq!(ids(Some(made[1]), 2).await, made[2..]);
+    assert_eq!(ids(Some(made[2]), 2).await, []);
+}
+
+pub(crate) async fn a_silence_is_suspected_once_told_once_and_ends(world: World) {
+    let tenant = world.tenant("dev").await;
+    let subscription = world.reconciled(&tenant, "users/u/events", 60).await;
+    let id = subscription.id;
+    world
+        .record(world.arriving(&tenant, Verdict::Accepted, None))
+        .await;
+    let queued = world.queue().await.remove(0);
+    let event = || {
+        let mut told = world.event(&tenant, &queued, &[tenant.webhook]);
+        told.event.notification = None;
+        told
+    };
+    let since = world.now();
+    let store = &world.store;
+    let suspect = |seconds| store.suspect_silence(id, since, wish(&world, seconds));
+    let (early, first, second) = (event(), event(), event());
+    let told = store.tell_silence(id, 9, vec![early.clone()]).await;
+    assert!(!told.unwrap(), "there is none");
+    assert!(suspect(5).await.unwrap());
+    assert!(!suspect(1).await.unwrap());
+    let state = world.reconcile_of(id).await;
+    let silence = |told| Some(Silence { since, told });
+    assert_eq!((state.silence, state.patience), (silence(false), 0));
+    assert_eq!(state.due_at, world.in_seconds(5));
+    assert!(
+        store
+            .tell_silence(id, 6, vec![first.clone()])
+            .await
+            .unwrap()
+    );
+    let again = store.tell_silence(id, 7, vec![second.clone()]).await;
+    assert!(!again.unwrap());
+    let state = world.reconcile_of(id).await;
+    assert_eq!((state.silence, state.patience), (silence(true), 6));
+    for (told, is_there) in [(early, false), (first, true), (second, false)] {
+        let found = store.event(told.event.id).await.unwrap();
+        assert_eq!(found.is_some(), is_there);
+    }
+    store.end_silence(id).await.unwrap();
+    let state = world.reconcile_of(id).await;
+    assert_eq!((state.silence, state.patience), (None, 6));
+    assert!(suspect(1).await.unwrap(), "the next one");
+    let nobody = store.suspect_silence(world.ids.next(), since, wish(&world, 1));
+    assert!(!nobody.await.unwrap());
 }

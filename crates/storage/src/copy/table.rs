@@ -149,6 +149,9 @@ pub(crate) const TABLES: &[Table] = &[
             ("finds", Number),
             ("failures", Integer),
             ("last_error", Text),
+            ("silent_since", Number),
+            ("silence_told", Flag),
+            ("patience", Integer),
         ],
         shard: Some(ShardOf::Mailbox(
             "(SELECT integration_id FROM subscriptions s WHERE s.id = subscription_id),
@@ -167,6 +170,18 @@ pub(crate) const TABLES: &[Table] = &[
             ("enumerating", Flag),
             ("window_from", Number),
             ("window_to", Number),
+        ],
+        shard: None,
+    },
+    Table {
+        name: "subscription_days",
+        columns: &[
+            ("subscription_id", Text),
+            ("day", Number),
+            ("on_time", Number),
+            ("late", Number),
+            ("found", Number),
+            ("hours", Integer),
         ],
         shard: None,
     },

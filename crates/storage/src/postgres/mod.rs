@@ -14,7 +14,8 @@
 //! | `changes` | how the other nodes learn of changes to that |
 //! | `ingest`, `enrich`, `reconcile`, `deliver` | what the stages read and write |
 //! | `told`, `notes` | what the end of a notification says beside its events |
-//! | `absence` | when nobody was at work |
+//! | `absence`, `silence` | when nobody was at work; of which subscriptions Graph tells nothing |
+//! | `completeness` | which changes Graph told of, and which it did not |
 //! | `reconcile_page` | what one answer of an enumeration led to |
 //! | `known_items` | what is known of the items that subscriptions watch |
 //! | `queue` | how far the queue of enrich has been read, with several writers |
@@ -43,6 +44,7 @@ mod absence;
 mod alive;
 mod changes;
 mod check;
+mod completeness;
 mod connections;
 mod database;
 mod deliver;
@@ -71,6 +73,7 @@ mod reconcile_page;
 mod rejected;
 mod row;
 mod signals;
+mod silence;
 mod store;
 mod subscriptions;
 mod target;

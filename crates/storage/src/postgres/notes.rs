@@ -2,9 +2,11 @@
 
 use tidings_domain::notification::LifecycleEvent;
 
+use super::completeness::Additions;
 use crate::record::{Outcome, Seq};
 
-/// `$25` … what lifecycle notifications say, `$29` … wishes that subscriptions be reconciled, of places that were `taken`.
+/// `$25` … what lifecycle notifications say, `$29` … wishes that subscriptions be reconciled, `$35` … how changes became
+/// known, of places that were `taken`.
 /// Several of one subscription become one change.
 macro_rules! noting_down {
     () => {
@@ -31,7 +33,14 @@ macro_rules! noting_down {
              asked AS (
                  UPDATE reconciles r SET ",
             $crate::postgres::reconcile::asking!("w"),
-            " FROM wishes w WHERE r.subscription_id = w.subscription_id)"
+            " FROM wishes w WHERE r.subscription_id = w.subscription_id),
+             counted AS (",
+            $crate::postgres::completeness::adding!(
+                "unnest($35::bigint[], $36::text[], $37::bigint[], $38::bigint[], $39::bigint[], $40::bigint[],
+                     $41::integer[]) AS c(of, subscription_id, day, on_time, late, found, hours)
+                 JOIN taken t ON t.seq = c.of"
+            ),
+            ")"
         )
     };
 }
@@ -50,6 +59,8 @@ pub(super) struct Notes {
     pub(super) ask_asked_at: Vec<i64>,
     pub(super) ask_reason: Vec<&'static str>,
     pub(super) ask_deliver_existing: Vec<bool>,
+    pub(super) counted_of: Vec<i64>,
+    pub(super) counted: Additions,
 }
 
 impl Notes {
@@ -71,10 +82,14 @@ impl Notes {
             self.ask_reason.push(ask.reason.as_str());
             self.ask_deliver_existing.push(ask.deliver_existing);
         }
+        if let Some(counted) = &outcome.counted {
+            self.counted_of.push(of.0);
+            self.counted.push(counted);
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.lifecycle_of.is_empty() && self.ask_of.is_empty()
+        self.lifecycle_of.is_empty() && self.ask_of.is_empty() && self.counted_of.is_empty()
     }
 }
 
@@ -92,6 +107,13 @@ macro_rules! bind_notes {
             .bind($notes.ask_asked_at)
             .bind($notes.ask_reason)
             .bind($notes.ask_deliver_existing)
+            .bind($notes.counted_of)
+            .bind($notes.counted.subscription)
+            .bind($notes.counted.day)
+            .bind($notes.counted.on_time)
+            .bind($notes.counted.late)
+            .bind($notes.counted.found)
+            .bind($notes.counted.hours)
     };
 }
 pub(super) use bind_notes;

@@ -5,7 +5,7 @@ use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use tidings_domain::{
     Timestamp,
     ids::SubscriptionId,
-    reconcile::{Reconcile, ReconcileScope},
+    reconcile::{Reconcile, ReconcileScope, Silence},
     shard::{Shard, ShardSet},
 };
 
@@ -24,7 +24,7 @@ use crate::{
 macro_rules! columns {
     () => {
         "r.seq, r.subscription_id, r.due_at, r.reason, r.asked_at, r.deliver_existing, r.started_at, r.finished_at, \
-         r.finds, r.failures, r.last_error, r.shard"
+         r.finds, r.failures, r.last_error, r.silent_since, r.silence_told, r.patience, r.shard"
     };
 }
 
@@ -107,6 +107,26 @@ pub(super) async fn one(
     .fetch_optional(sql)
     .await?;
     row.as_ref().map(read).transpose()
+}
+
+/// Those of held shards behind a subscription, in the order of the subscriptions.
+pub(super) async fn behind(
+    shared: &Shared,
+    sql: &mut PgConnection,
+    after: Option<SubscriptionId>,
+    limit: u32,
+) -> Result<Vec<Reconcile>, Undone> {
+    let rows = sqlx::query(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM reconciles r WHERE r.subscription_id > $1 AND r.shard = ANY($2) ORDER BY r.subscription_id LIMIT $3"
+    ))
+    .bind(after.map_or_else(String::new, |id| id.to_string()))
+    .bind(numbers(&shared.holdings.leases()))
+    .bind(i64::from(limit))
+    .fetch_all(sql)
+    .await?;
+    rows.iter().map(read).collect()
 }
 
 /// What keeps rows from being read, for the check.
@@ -287,6 +307,11 @@ fn numbers(leases: &[Lease]) -> Vec<i16> {
         .collect()
 }
 
+fn silence(columns: &mut Columns<'_>) -> Result<Option<Silence>, Undone> {
+    let (since, told) = (columns.time_if_any()?, columns.value()?);
+    Ok(since.map(|since| Silence { since, told }))
+}
+
 fn read(row: &PgRow) -> Result<Reconcile, Undone> {
     let mut columns = Columns::new(row);
     columns.skip();
@@ -301,5 +326,7 @@ fn read(row: &PgRow) -> Result<Reconcile, Undone> {
         finds: columns.number()?,
         failures: columns.count()?,
         last_error: columns.value()?,
+        silence: silence(&mut columns)?,
+        patience: columns.count()?,
     })
 }

@@ -15,6 +15,7 @@ use tidings_domain::{
 use super::{
     Shared,
     changes::{Noted, noting},
+    completeness,
     enrich::fenced,
     events::{Made, bind_made, making},
     known_items,
@@ -343,6 +344,7 @@ pub(super) async fn delete(
     shared.hints.look();
     // Usually this is all of what is known; what is left goes later, so that nobody waits for a million rows.
     known_items::remove(sql, &noted.id).await?;
+    completeness::forget_all(sql, &noted.id).await?;
     Ok(true)
 }
 

@@ -9,7 +9,7 @@ use tidings_domain::{
 };
 
 use super::{
-    notifications,
+    completeness, notifications,
     outcomes::SummedEvent,
     reconcile,
     row::{self, Columns, Time, unreadable},
@@ -92,6 +92,9 @@ pub(super) fn finish(
     }
     if let Some((subscription, ask)) = &outcome.reconcile {
         reconcile::ask(tx, &[*subscription], ask)?;
+    }
+    if let Some(counted) = outcome.counted {
+        completeness::add(tx, &[counted])?;
     }
     Ok(true)
 }

@@ -10,7 +10,8 @@
 //! | `environments` … `keys` | what is configured, a file each |
 //! | `ingest`, `enrich`, `reconcile`, `deliver` | what the stages read and write |
 //! | `arrivals`, `outcomes`, `told`, `tries`, `rows` | what flows, many rows to a statement |
-//! | `absence` | when nobody was at work |
+//! | `absence`, `silence` | when nobody was at work; of which subscriptions Graph tells nothing |
+//! | `completeness` | which changes Graph told of, and which it did not |
 //! | `reconcile_page` | what one answer of an enumeration led to |
 //! | `known_items` | what is known of the items that subscriptions watch |
 //! | `notifications`, `events`, `deliveries`, `lists` | what people look at |
@@ -32,6 +33,7 @@ use crate::{rejected::Budget, seal::Seal};
 mod absence;
 mod arrivals;
 mod check;
+mod completeness;
 mod connections;
 mod database;
 mod dedup;
@@ -56,6 +58,7 @@ mod reconcile;
 mod reconcile_page;
 mod row;
 mod rows;
+mod silence;
 mod source;
 mod store;
 mod subscriptions;

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, Result, Row, params_from_iter
 use tidings_domain::{
     Timestamp,
     ids::{Compact, SubscriptionId},
-    reconcile::{Reconcile, ReconcileScope},
+    reconcile::{Reconcile, ReconcileScope, Silence},
 };
 
 use super::{
@@ -21,7 +21,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT subscription_id, due_at, reason, asked_at, deliver_existing, started_at, finished_at, finds, \
-             failures, last_error FROM reconciles ",
+             failures, last_error, silent_since, silence_told, patience FROM reconciles ",
             $rest
         )
     };
@@ -56,6 +56,20 @@ pub(super) fn one(sql: &Connection, id: SubscriptionId) -> Result<Option<Reconci
     sql.prepare_cached(select!("WHERE subscription_id = ?"))?
         .query_row([id.to_bytes()], read)
         .optional()
+}
+
+/// Those behind a subscription, in the order of the subscriptions.
+pub(super) fn behind(
+    sql: &Connection,
+    after: Option<SubscriptionId>,
+    limit: u32,
+) -> Result<Vec<Reconcile>> {
+    let after = after.map_or_else(Vec::new, |id| id.to_bytes().to_vec());
+    sql.prepare_cached(select!(
+        "WHERE subscription_id > ? ORDER BY subscription_id LIMIT ?"
+    ))?
+    .query_map((after, limit), read)?
+    .collect()
 }
 
 /// What keeps rows from being read, for the check.
@@ -182,6 +196,11 @@ pub(super) fn scopes(sql: &Connection, id: SubscriptionId) -> Result<Vec<Reconci
     .collect()
 }
 
+fn silence(columns: &mut Columns<'_>) -> Result<Option<Silence>> {
+    let (since, told) = (columns.time_if_any()?, columns.value()?);
+    Ok(since.map(|since| Silence { since, told }))
+}
+
 fn read(row: &Row<'_>) -> Result<Reconcile> {
     let mut columns = Columns::new(row);
     Ok(Reconcile {
@@ -195,5 +214,7 @@ fn read(row: &Row<'_>) -> Result<Reconcile> {
         finds: columns.number()?,
         failures: columns.value()?,
         last_error: columns.value()?,
+        silence: silence(&mut columns)?,
+        patience: columns.value()?,
     })
 }

@@ -11,7 +11,7 @@ use tidings_domain::{
 };
 
 use super::{
-    enrich, known_items,
+    completeness, enrich, known_items,
     lists::{List, Scan},
     reconcile,
     row::{self, Columns, Text, Time},
@@ -247,6 +247,7 @@ pub(super) fn delete(tx: &mut Tx<'_>, id: SubscriptionId) -> Result<bool, Undone
         return Ok(false);
     }
     known_items::forget_all(tx, id)?;
+    completeness::forget_all(tx, id)?;
     Ok(true)
 }
 

@@ -5,6 +5,7 @@
 //! all, and every verb can be repeated. Not found is `None`. Times come in, none is asked for. Every sentence here has
 //! a test by its name in `contract`.
 
+mod completeness;
 mod configured;
 mod reconcile;
 
@@ -33,6 +34,7 @@ use crate::{
     },
 };
 
+pub use completeness::CompletenessStore;
 pub use configured::ConfiguredStore;
 pub use reconcile::ReconcileStore;
 
@@ -50,7 +52,7 @@ pub(crate) fn is_too_long(id: &str) -> bool {
 
 /// What outlives the process.
 #[async_trait]
-pub trait Store: ConfiguredStore + ReconcileStore + std::fmt::Debug {
+pub trait Store: CompletenessStore + ConfiguredStore + ReconcileStore + std::fmt::Debug {
     // --- subscriptions ---
 
     /// Adds a subscription: the intent, before Graph is asked. `Conflict` if its connection has one with the same
@@ -177,8 +179,8 @@ pub trait Store: ConfiguredStore + ReconcileStore + std::fmt::Debug {
         settled: NewNotification,
     ) -> Result<Verdict, StoreError>;
     /// Takes a notification out of the queue and records what it led to, in one transaction: its events, and for each a
-    /// delivery to each webhook that still exists; what the app then knows; and what is to be seen to at a subscription,
-    /// if that still exists. Does nothing and answers `false` if it is no longer queued, so that a repetition leads to
+    /// delivery to each webhook that still exists; what the app then knows; what is to be seen to at a subscription, and
+    /// how the change became known, if that still exists. Does nothing and answers `false` if it is no longer queued, so that a repetition leads to
     /// nothing twice.
     async fn finish_notification(
         &self,

@@ -12,7 +12,8 @@ use tidings_domain::{
 use crate::{
     Lease, StoreError,
     record::{
-        AskReconcile, DueReconcile, KnownItem, ReconcilePage, ReconcileUpdate, SubscriptionFilter,
+        AskReconcile, DueReconcile, KnownItem, NewEvent, ReconcilePage, ReconcileUpdate,
+        SubscriptionFilter,
     },
 };
 
@@ -69,6 +70,29 @@ pub trait ReconcileStore: Send + Sync {
         update: ReconcileUpdate,
         lease: Lease,
     ) -> Result<(), StoreError>;
+    /// Where reconciling the subscriptions of held shards stands, those behind `after`, in the order of their ids.
+    async fn reconciles(
+        &self,
+        after: Option<SubscriptionId>,
+        limit: u32,
+    ) -> Result<Vec<Reconcile>, StoreError>;
+    /// Records that Graph has told of nothing since `since`, and has it looked for; `false`, and nothing, if that is known.
+    async fn suspect_silence(
+        &self,
+        id: SubscriptionId,
+        since: Timestamp,
+        ask: AskReconcile,
+    ) -> Result<bool, StoreError>;
+    /// Tells of a silence that has been looked into, and sets for how many more hours the next may last; `false`, and
+    /// nothing, if it has been told, or is over.
+    async fn tell_silence(
+        &self,
+        id: SubscriptionId,
+        patience: u32,
+        events: Vec<NewEvent>,
+    ) -> Result<bool, StoreError>;
+    /// Records that Graph tells of changes again.
+    async fn end_silence(&self, id: SubscriptionId) -> Result<(), StoreError>;
     /// Records that somebody is at work at `now`. Where nobody has said so for longer than `long`, an absence is recorded
     /// with it. Gives since when it lasted, now and each time until it is answered. Where several nodes share the store,
     /// any of them counts.

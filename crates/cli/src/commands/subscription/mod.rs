@@ -14,6 +14,7 @@ use crate::{
     output::{Column, Style},
 };
 
+pub mod completeness;
 pub mod create;
 pub mod reconcile;
 pub mod resources;
@@ -68,6 +69,8 @@ pub enum Subscription {
     Delete(Delete),
     /// Compare with Graph now, and tell what notifications have not
     Reconcile(reconcile::Reconcile),
+    /// Show which changes Graph told of, which it told of late, and which were only found by comparing
+    Completeness(completeness::Completeness),
     /// Show what can be subscribed to: paths, change types, how long Graph keeps a subscription
     Resources,
 }
@@ -95,6 +98,7 @@ impl Subscription {
             Self::Create(arguments) => create::create(arguments, context).await,
             Self::Delete(arguments) => delete::delete(&NOUN, arguments, context).await,
             Self::Reconcile(arguments) => reconcile::reconcile(arguments, context).await,
+            Self::Completeness(arguments) => completeness::completeness(arguments, context).await,
             Self::Resources => resources::resources(context),
         }
     }

@@ -38,6 +38,7 @@ fn on(member: &Member, world: &World) -> Enrich {
         fence: member.fence.clone(),
         shards: member.stages.enrich_shards.clone(),
         credentials: world.credentials(),
+        tally: Tally::new(Arc::clone(&world.store), Arc::new(world.clock.clone())),
     })
 }
 

@@ -95,6 +95,7 @@ impl<'a> Round<'a> {
             lease,
             baseline: state.finished_at.is_none() && !state.deliver_existing,
             origin: match state.reason {
+                _ if state.finished_at.is_none() && state.deliver_existing => Origin::Existing,
                 ReconcileReason::Notified => Origin::Unnamed,
                 _ => Origin::Reconcile,
             },

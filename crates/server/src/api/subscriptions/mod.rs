@@ -13,6 +13,7 @@ use tidings_pipeline::gateway::Gateway;
 use super::{access::Access, integrations};
 use crate::problem::Problem;
 
+pub(crate) mod completeness;
 pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod get;

@@ -1,5 +1,6 @@
 //! The verbs, each in one line: to a lane of the writer, or on a connection.
 
+mod completeness;
 mod configured;
 mod on;
 mod reconcile;

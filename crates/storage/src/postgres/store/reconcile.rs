@@ -12,9 +12,10 @@ use tidings_domain::{
 use super::on::on;
 use crate::{
     Lease, StoreError,
-    postgres::{PostgresStore, absence, known_items, reconcile, reconcile_page},
+    postgres::{PostgresStore, absence, known_items, reconcile, reconcile_page, silence},
     record::{
-        AskReconcile, DueReconcile, KnownItem, ReconcilePage, ReconcileUpdate, SubscriptionFilter,
+        AskReconcile, DueReconcile, KnownItem, NewEvent, ReconcilePage, ReconcileUpdate,
+        SubscriptionFilter,
     },
     store::{ASKED_AT_ONCE, ReconcileStore},
 };
@@ -93,6 +94,36 @@ impl ReconcileStore for PostgresStore {
         lease: Lease,
     ) -> Result<(), StoreError> {
         on!(self, complete sql => reconcile::update(&self.shared, sql, &update, lease))
+    }
+
+    async fn reconciles(
+        &self,
+        after: Option<SubscriptionId>,
+        limit: u32,
+    ) -> Result<Vec<Reconcile>, StoreError> {
+        on!(self, take sql => reconcile::behind(&self.shared, sql, after, limit))
+    }
+
+    async fn suspect_silence(
+        &self,
+        id: SubscriptionId,
+        since: Timestamp,
+        ask: AskReconcile,
+    ) -> Result<bool, StoreError> {
+        on!(self, complete sql => silence::suspect(&self.shared, sql, id, since, &ask))
+    }
+
+    async fn tell_silence(
+        &self,
+        id: SubscriptionId,
+        patience: u32,
+        events: Vec<NewEvent>,
+    ) -> Result<bool, StoreError> {
+        on!(self, complete sql => silence::tell(&self.shared, sql, id, patience, &events))
+    }
+
+    async fn end_silence(&self, id: SubscriptionId) -> Result<(), StoreError> {
+        on!(self, complete sql => silence::end(sql, id))
     }
 
     async fn note_alive(

@@ -231,6 +231,7 @@ async fn what_a_lost_notification_says_of_its_subscription_is_not_written() {
     let queued = world.queue().await.remove(0);
     take_over(&database, Shard::FIRST);
     let outcome = Outcome {
+        counted: None,
         events: Vec::new(),
         told: Some(Told {
             subscription: subscription.id,

@@ -1,5 +1,6 @@
 //! The verbs, each in one line: to the writer or to a reader.
 
+mod completeness;
 mod configured;
 mod reconcile;
 

@@ -12,9 +12,10 @@ use tidings_domain::{
 use crate::{
     Lease, StoreError,
     record::{
-        AskReconcile, DueReconcile, KnownItem, ReconcilePage, ReconcileUpdate, SubscriptionFilter,
+        AskReconcile, DueReconcile, KnownItem, NewEvent, ReconcilePage, ReconcileUpdate,
+        SubscriptionFilter,
     },
-    sqlite::{SqliteStore, absence, known_items, reconcile, reconcile_page, writer::Kind},
+    sqlite::{SqliteStore, absence, known_items, reconcile, reconcile_page, silence, writer::Kind},
     store::{ASKED_AT_ONCE, ReconcileStore},
 };
 
@@ -105,6 +106,40 @@ impl ReconcileStore for SqliteStore {
 
     async fn update_reconcile(&self, update: ReconcileUpdate, _: Lease) -> Result<(), StoreError> {
         self.change(move |tx| reconcile::update(tx, &update)).await
+    }
+
+    async fn reconciles(
+        &self,
+        after: Option<SubscriptionId>,
+        limit: u32,
+    ) -> Result<Vec<Reconcile>, StoreError> {
+        self.readers
+            .read(move |sql| reconcile::behind(sql, after, limit))
+            .await
+    }
+
+    async fn suspect_silence(
+        &self,
+        id: SubscriptionId,
+        since: Timestamp,
+        ask: AskReconcile,
+    ) -> Result<bool, StoreError> {
+        self.change(move |tx| Ok(silence::suspect(tx, id, since, &ask)?))
+            .await
+    }
+
+    async fn tell_silence(
+        &self,
+        id: SubscriptionId,
+        patience: u32,
+        events: Vec<NewEvent>,
+    ) -> Result<bool, StoreError> {
+        self.change(move |tx| Ok(silence::tell(tx, id, patience, &events)?))
+            .await
+    }
+
+    async fn end_silence(&self, id: SubscriptionId) -> Result<(), StoreError> {
+        self.change(move |tx| Ok(silence::end(tx, id)?)).await
     }
 
     async fn note_alive(
