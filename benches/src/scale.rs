@@ -283,6 +283,7 @@ async fn subscribe(filling: Arc<Filling>, count: u64) -> anyhow::Result<()> {
             environment: connection.environment,
             integration: connection.integration,
             connection: connection.id,
+            policy: None,
             resource: format!("users/{user}/events"),
             kind: ResourceKind::Event,
             change_types: "created,updated,deleted".parse()?,

@@ -14,6 +14,7 @@ mod g1_receiver_answered;
 mod g2_g3_tenants;
 mod g4_answers;
 mod g6_lost_notifications;
+mod policies;
 mod postgres;
 mod signatures;
 mod stopping;

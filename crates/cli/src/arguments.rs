@@ -5,8 +5,8 @@ use clap::{Parser, Subcommand};
 use crate::{
     commands::{
         connection::Connection, delivery::Delivery, environment::Environment, event::Event,
-        integration::Integration, key::Key, notification::Notification, subscription::Subscription,
-        webhook::Webhook,
+        integration::Integration, key::Key, notification::Notification, policy::Policy,
+        subscription::Subscription, webhook::Webhook,
     },
     context::Context,
     copy::Copy,
@@ -64,6 +64,9 @@ pub enum Command {
     /// Connections: tenants that have consented to an integration
     #[command(subcommand)]
     Connection(Connection),
+    /// Policies: subscriptions for every user or team
+    #[command(subcommand)]
+    Policy(Policy),
     /// Subscriptions: what Graph is asked to tell
     #[command(subcommand)]
     Subscription(Subscription),
@@ -100,6 +103,7 @@ impl Command {
             Self::Environment(noun) => noun.run(context).await,
             Self::Integration(noun) => noun.run(context).await,
             Self::Connection(noun) => noun.run(context).await,
+            Self::Policy(noun) => noun.run(context).await,
             Self::Subscription(noun) => noun.run(context).await,
             Self::Webhook(noun) => noun.run(context).await,
             Self::Notification(noun) => noun.run(context).await,

@@ -21,8 +21,28 @@ pub struct Connection {
     pub tenant_id: Uuid,
     /// Whether it can be used.
     pub state: ConnectionState,
+    /// Whether somebody wants it to be used.
+    pub intent: ConnectionIntent,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+/// What somebody wants of a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ConnectionIntent {
+    /// Its subscriptions are kept at Graph.
+    #[default]
+    Kept,
+    /// Its subscriptions are removed at Graph, and wait here until it is enabled.
+    Disabled {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Its subscriptions are removed at Graph and here, then it is.
+    Deleting {
+        /// Since when.
+        since: Timestamp,
+    },
 }
 
 /// Whether a connection can be used.

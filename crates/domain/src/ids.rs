@@ -130,6 +130,8 @@ ids! {
     KeyId = "key";
     /// A notification: one item of one POST from Graph.
     NotificationId = "ntf";
+    /// A policy: a wish for subscriptions to many resources.
+    PolicyId = "pol";
     /// A subscription: what Tidings wants from Graph for a connection.
     SubscriptionId = "sub";
     /// A webhook: an app's destination.

@@ -11,7 +11,7 @@
 //! | [`ids`] | typed ids and [`Ids`], which makes them |
 //! | [`secret`] | [`Secret`] and [`SafeUrl`]: what cannot be printed |
 //! | [`timestamp`] | [`Timestamp`]: milliseconds since 1970, RFC 3339 outside |
-//! | [`environment`], [`integration`], [`connection`], [`subscription`] | what is configured |
+//! | [`environment`], [`integration`], [`connection`], [`policy`], [`subscription`] | what is configured |
 //! | [`notification`], [`event`], [`webhook`], [`delivery`], [`key`] | what flows |
 //! | [`completeness`] | which changes Graph told of, and which it did not |
 //! | [`reconcile`] | where comparing with Graph stands |
@@ -35,6 +35,7 @@ pub mod integration;
 pub mod key;
 pub mod notification;
 pub mod page;
+pub mod policy;
 pub mod reconcile;
 pub mod resource;
 pub mod retry;

@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     Secret, Timestamp,
-    ids::{ConnectionId, EnvironmentId, IntegrationId, SubscriptionId},
+    ids::{ConnectionId, EnvironmentId, IntegrationId, PolicyId, SubscriptionId},
     resource::{ChangeTypes, ResourceKind},
 };
 
@@ -21,6 +21,8 @@ pub struct Subscription {
     pub integration: IntegrationId,
     /// Whose consent serves it.
     pub connection: ConnectionId,
+    /// The policy that made it and may remove it; `None` for one that somebody asked for.
+    pub policy: Option<PolicyId>,
     /// What is watched, in canonical form: no leading slash, `users/{id}/events`.
     pub resource: String,
     /// The kind of what is watched.
@@ -116,6 +118,8 @@ states! {
     Conflict = "conflict";
     /// It is to be removed at Graph, then here.
     Deleting = "deleting";
+    /// Its connection is disabled, and Graph does not serve it any more.
+    Disabled = "disabled";
     /// Graph refuses it for good (a wrong resource, a missing permission): `last_error` says why.
     Failed = "failed";
     /// It is wanted, and Graph has not confirmed it yet.

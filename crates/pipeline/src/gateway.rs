@@ -12,6 +12,7 @@ use url::Url;
 use crate::{
     answers::Answers,
     completeness::Tally,
+    connection::{ConnectionParts, Connections},
     credentials::Credentials,
     deliver::{self, Deliver},
     directory::Directory,
@@ -20,6 +21,7 @@ use crate::{
     ingest::Ingest,
     manage::{Manage, ManageParts},
     metrics::Metrics,
+    policy::{Policies, PolicyParts},
     reconcile::{Reconcile, ReconcileParts},
     signals::{Signals, Stages},
     subscribe::{Subscribe, SubscribeParts},
@@ -140,6 +142,33 @@ impl Core {
         })
     }
 
+    fn connections(&self, stages: &Stages) -> Connections {
+        Connections::new(ConnectionParts {
+            store: Arc::clone(&self.store),
+            directory: Arc::clone(&self.directory),
+            clock: Arc::clone(&self.clock),
+            wake: stages.connections.clone(),
+            subscribe: stages.subscribe.clone(),
+            fence: self.fence.clone(),
+        })
+    }
+
+    fn policies(&self, config: &Config, stages: &Stages) -> Policies {
+        Policies::new(PolicyParts {
+            store: Arc::clone(&self.store),
+            directory: Arc::clone(&self.directory),
+            graph: self.graph.clone(),
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            ids: Arc::clone(&self.ids),
+            config: config.policy.clone(),
+            wake: stages.policies.clone(),
+            subscribe: stages.subscribe.clone(),
+            fence: self.fence.clone(),
+            credentials: self.credentials.clone(),
+        })
+    }
+
     fn enrich(&self, config: &Config, metrics: &Metrics, stages: &Stages) -> Enrich {
         Enrich::new(EnrichParts {
             store: Arc::clone(&self.store),
@@ -215,6 +244,8 @@ impl Gateway {
             egress: config.egress.clone(),
             public_url: public_url.clone(),
             deliver: stages.deliver_any.clone(),
+            policies: stages.policies.clone(),
+            connections: stages.connections.clone(),
         });
         let core = Core {
             store: Arc::clone(&store),
@@ -231,6 +262,8 @@ impl Gateway {
         let subscribe = core.subscribe(&config, &metrics, &stages, public_url);
         let reconcile = core.reconcile(&config, &metrics, &stages);
         let enrich = core.enrich(&config, &metrics, &stages);
+        let policies = core.policies(&config, &stages);
+        let connections = core.connections(&stages);
         let deliver = Deliver::new(deliver::Parts {
             store: Arc::clone(&store),
             directory: Arc::clone(&directory),
@@ -260,6 +293,12 @@ impl Gateway {
             metrics,
             fence,
             supervisor,
+        });
+        gateway.run("connection", connections, |connections, stop| async move {
+            connections.run(&stop).await;
+        });
+        gateway.run("policy", policies, |policies, stop| async move {
+            policies.run(&stop).await;
         });
         gateway.run_stages(deliver, enrich, stages, egresses);
         Ok(gateway)

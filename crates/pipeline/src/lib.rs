@@ -13,8 +13,10 @@
 //! | [`deliver`] | sends events to webhooks, again and again if need be |
 //! | [`signature`] | how deliveries are signed and verified |
 //! | [`enrich`] | fetches what changed and makes events of it |
+//! | [`connection`] | what becomes of subscriptions when their connection is disabled, enabled or deleted |
 //! | [`manage`] | what the management API's verbs do beyond the store |
 //! | [`subscribe`] | makes, renews and removes Graph's subscriptions |
+//! | [`policy`] | keeps the rows of subscriptions that are wished of many users or teams |
 //! | [`reconcile`] | compares what Graph has with what the app was told |
 //! | `members` | who is in a group, as a part of its version |
 //! | [`completeness`] | counts which changes Graph told of, and which it did not |
@@ -30,6 +32,7 @@
 
 pub mod answers;
 pub mod completeness;
+pub mod connection;
 pub mod credentials;
 pub mod deliver;
 pub mod directory;
@@ -41,6 +44,7 @@ pub mod manage;
 mod members;
 pub mod metrics;
 mod operational;
+pub mod policy;
 pub mod reconcile;
 pub mod signals;
 pub mod signature;

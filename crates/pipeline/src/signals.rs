@@ -45,6 +45,10 @@ pub struct Stages {
     pub subscribe: Wake,
     /// Subscriptions may have to be reconciled, or others than before are ours.
     pub reconcile: Wake,
+    /// Something else may be wanted of connections, or others than before are ours.
+    pub connections: Wake,
+    /// There may be policies or connections that are new or gone, or others than before are ours.
+    pub policies: Wake,
 }
 
 impl Stages {
@@ -55,17 +59,26 @@ impl Stages {
             Some(Change::Webhook(id)) => self.deliver.webhooks([id]),
             // Somebody may wait for what Graph is to be asked.
             Some(Change::Subscription(_)) => self.subscribe.wake(),
-            // Its credentials may work again.
+            // Its credentials may work again, or something else is wanted of it.
             Some(Change::Connection(_)) => {
                 self.subscribe.wake();
                 self.reconcile.wake();
+                self.policies.wake();
+                self.connections.wake();
             }
-            Some(Change::Environment(_) | Change::Integration(_)) => {}
+            // Of a policy, and of the rows that it makes or removes, others hear as of a change of its integration.
+            Some(Change::Integration(_)) => {
+                self.policies.wake();
+                self.subscribe.wake();
+            }
+            Some(Change::Environment(_)) => {}
             None => {
                 self.deliver_any.wake();
                 self.enrich.wake();
                 self.subscribe.wake();
                 self.reconcile.wake();
+                self.policies.wake();
+                self.connections.wake();
             }
         }
     }
@@ -75,6 +88,8 @@ impl Stages {
         self.deliver_shards.wake();
         self.subscribe.wake();
         self.reconcile.wake();
+        self.policies.wake();
+        self.connections.wake();
     }
 }
 

@@ -20,6 +20,7 @@
 //! | `contract` | one named test a promise, run over each backend |
 
 mod checksum;
+mod connection;
 pub mod copy;
 pub mod error;
 pub mod holdings;
@@ -38,4 +39,4 @@ mod contract;
 pub use error::StoreError;
 pub use holdings::{Held, Holdings, Lease};
 pub use signal::{Changed, Signal};
-pub use store::{CompletenessStore, ConfiguredStore, ReconcileStore, Store};
+pub use store::{CompletenessStore, ConfiguredStore, PolicyStore, ReconcileStore, Store};

@@ -4,15 +4,17 @@ use bytes::Bytes;
 use tidings_domain::{
     Timestamp,
     completeness::Counted,
+    connection::Connection,
     delivery::{Attempt, DeadReason, DeliveryState},
     event::Event,
     ids::{
         ConnectionId, DeliveryId, EnvironmentId, EventId, IntegrationId, SubscriptionId, WebhookId,
     },
     notification::{LifecycleEvent, Notification, Verdict},
+    policy::{Expansion, Policy},
     reconcile::{Reconcile, ReconcileReason, ReconcileScope},
     shard::Shard,
-    subscription::{Former, Subscription},
+    subscription::{Former, Subscription, SubscriptionState},
     trigger::Trigger,
     webhook::DisabledReason,
 };
@@ -71,6 +73,83 @@ pub struct DueSubscription {
     pub subscription: Subscription,
     /// Whose work it is, and under which lease it was read.
     pub lease: Lease,
+}
+
+/// A connection whose subscriptions are to be looked at as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueConnection {
+    /// The connection.
+    pub connection: Connection,
+    /// When it was due.
+    pub due_at: Timestamp,
+    /// When Graph was last asked which subscriptions it has.
+    pub listed_at: Option<Timestamp>,
+    /// Whose work it is, and under which lease it was read.
+    pub lease: Lease,
+}
+
+/// How far the subscriptions of a connection follow what is wanted of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// How many were told to.
+    pub changed: u64,
+    /// How many there are that Graph may still serve, though it is not to.
+    pub served: u64,
+}
+
+/// An expansion that is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueExpansion {
+    /// What is wished.
+    pub policy: Policy,
+    /// How far it has come with a connection.
+    pub expansion: Expansion,
+    /// Whose work it is, and under which lease it was read.
+    pub lease: Lease,
+}
+
+/// What becomes of an expansion.
+#[derive(Clone, Debug)]
+pub struct ExpansionUpdate {
+    /// How it is then.
+    pub expansion: Expansion,
+    /// Subscriptions that there are to be.
+    pub wishes: Vec<Wish>,
+    /// Resources of which there is to be none any more.
+    pub gone: Vec<String>,
+    /// When this was: what is to be removed is due then.
+    pub now: Timestamp,
+}
+
+/// A subscription that a policy wants.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// The row, should there be none yet.
+    pub subscription: Subscription,
+    /// Who looks after it.
+    pub shard: Shard,
+    /// Other ways to write its resource, such as a user's name for the id.
+    pub aliases: Vec<String>,
+}
+
+/// What an expansion led to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expanded {
+    /// How many subscriptions were made.
+    pub made: u64,
+    /// How many were not made since there is such a one that is being removed: wish for them again later.
+    pub going: u64,
+}
+
+/// How far a policy has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PolicyProgress {
+    /// With each connection, in the order of their ids.
+    pub expansions: Vec<Expansion>,
+    /// How many subscriptions it has made for each connection, by their state.
+    pub subscriptions: Vec<(ConnectionId, SubscriptionState, u64)>,
+    /// Why Graph does not serve one of those that it does not serve.
+    pub refusal: Option<String>,
 }
 
 /// What a notification leads to.
@@ -299,7 +378,7 @@ pub struct SubscriptionUpdate {
     /// Which one.
     pub id: SubscriptionId,
     /// Where it stands now.
-    pub state: tidings_domain::subscription::SubscriptionState,
+    pub state: SubscriptionState,
     /// Graph's id, once known.
     pub graph_id: Option<String>,
     /// When Graph lets it lapse.

@@ -157,8 +157,12 @@ impl Client {
     }
 
     /// Deletes what is at `path` below `/v1`.
-    pub async fn delete(&self, path: &[&str]) -> Result<Option<Box<RawValue>>, Failure> {
-        let body = self.send(Method::DELETE, path, &[], None).await?;
+    pub async fn delete(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+    ) -> Result<Option<Box<RawValue>>, Failure> {
+        let body = self.send(Method::DELETE, path, query, None).await?;
         self.optional_json(&body)
     }
 

@@ -26,6 +26,16 @@ pub struct Delete {
 
 /// Deletes one `noun`, after asking.
 pub async fn delete(noun: &Noun, arguments: &Delete, context: &Context) -> Result<(), Failure> {
+    delete_with(noun, arguments, &[], context).await
+}
+
+/// Deletes one `noun`, after asking, in the way that these query parameters say.
+pub async fn delete_with(
+    noun: &Noun,
+    arguments: &Delete,
+    query: &[(&str, String)],
+    context: &Context,
+) -> Result<(), Failure> {
     let (word, id) = (noun.word, &arguments.id);
     if !arguments.yes {
         match context.output.ask(&format!("Delete {word} {id}?"))? {
@@ -41,11 +51,14 @@ pub async fn delete(noun: &Noun, arguments: &Delete, context: &Context) -> Resul
         }
     }
     let client = Client::open(&arguments.server, context).await?;
-    match client.delete(&[noun.path, id]).await? {
+    match client.delete(&[noun.path, id], query).await? {
         Some(answer) if context.output.is_json() => Ok(context.output.raw(&answer)?),
         None if context.output.is_json() => {
             Ok(context.output.value(&json!({"id": id, "deleted": true}))?)
         }
-        _ => Ok(context.output.line(&format!("deleted {word} {id}"))?),
+        Some(_) => Ok(context.output.line(&format!(
+            "{word} {id} is being deleted: it goes when Graph has been told"
+        ))?),
+        None => Ok(context.output.line(&format!("deleted {word} {id}"))?),
     }
 }

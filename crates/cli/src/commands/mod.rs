@@ -16,6 +16,7 @@ pub mod integration;
 pub mod key;
 pub mod list;
 pub mod notification;
+pub mod policy;
 pub mod show;
 pub mod subscription;
 pub mod webhook;

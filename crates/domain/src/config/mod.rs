@@ -38,6 +38,8 @@ pub struct Config {
     pub deliver: DeliverConfig,
     /// Keeping Graph's subscriptions alive.
     pub subscribe: SubscribeConfig,
+    /// Who is to be watched by policies.
+    pub policy: PolicyConfig,
     /// Comparing what Graph has with what the app was told.
     pub reconcile: ReconcileConfig,
     /// What outgoing requests may reach.
@@ -146,6 +148,22 @@ pub struct SubscribeConfig {
     pub timeout: Span,
     /// Whether subscriptions of other installations on the same app make way for ours.
     pub take_over: bool,
+}
+
+/// Who is to be watched by policies.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyConfig {
+    /// For how many connections and policies Graph may be asked at one time.
+    pub concurrency: usize,
+    /// The time limit of one call.
+    pub timeout: Span,
+    /// How often Graph is asked which users have come and gone.
+    pub interval: Span,
+    /// How often all teams are listed.
+    pub listing: Span,
+    /// How often all users are enumerated from the start.
+    pub whole: Span,
 }
 
 /// Comparing what Graph has with what the app was told.

@@ -146,6 +146,11 @@ impl ListRequest {
         })
     }
 
+    /// All teams of the tenant, by their ids (Microsoft's "List teams" page). An app needs `Team.ReadBasic.All`.
+    pub fn teams() -> Self {
+        Self::new("v1.0/teams?$select=id".to_owned())
+    }
+
     /// From the root of Graph's host on, without a leading slash: the version, the path and the query, encoded.
     pub fn as_str(&self) -> &str {
         &self.path

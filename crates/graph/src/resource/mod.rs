@@ -11,4 +11,4 @@ pub mod path;
 pub mod table;
 
 pub use enumeration::{DeltaRequest, Enumeration, ListRequest, MailFolders, People};
-pub use path::{ItemPath, SubscriptionPath};
+pub use path::{Each, ItemPath, PolicyPath, SubscriptionPath};

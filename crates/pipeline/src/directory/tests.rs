@@ -27,6 +27,7 @@ fn subscription(world: &World, number: u32) -> Subscription {
         environment: world.environment,
         integration: world.integration,
         connection: world.connection,
+        policy: None,
         resource: path.canonical().to_owned(),
         kind: path.kind(),
         change_types: "created".parse().unwrap(),

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use tidings_domain::{
     Clock as _, Secret, Timestamp,
-    connection::{Connection, ConnectionState},
+    connection::{Connection, ConnectionIntent, ConnectionState},
     event::ObjectState,
     ids::{ConnectionId, EnvironmentId, IntegrationId, NotificationId, SubscriptionId, WebhookId},
     notification::{LifecycleEvent, Notification, Origin, Verdict},
@@ -46,6 +46,7 @@ pub(crate) fn connection() -> Connection {
         integration: IntegrationId::from(Ulid(2)),
         tenant_id: Uuid::from_u128(9),
         state: ConnectionState::Active,
+        intent: ConnectionIntent::Kept,
         created_at: Timestamp::from_millis(0),
     }
 }

@@ -1,7 +1,7 @@
 //! Connections.
 
 use tidings_domain::{
-    connection::{Connection, ConnectionState},
+    connection::{Connection, ConnectionIntent, ConnectionState},
     ids::{ConnectionId, EnvironmentId},
     integration::Integration,
 };
@@ -69,8 +69,10 @@ impl Manage {
             integration: integration.id,
             tenant_id,
             state: ConnectionState::Active,
+            intent: ConnectionIntent::Kept,
             created_at: self.clock.now(),
         };
+        let _expanded = self.policies.at_the_end();
         let create = self.store.create_connection(connection.clone());
         let change = Change::Connection(connection.id);
         self.directory.change(change, create).await?;
@@ -82,6 +84,45 @@ impl Manage {
         let delete = self.store.delete_connection(id);
         let change = Change::Connection(id);
         Ok(self.directory.change(change, delete).await?)
+    }
+
+    /// Has a connection deleted with its subscriptions: those are removed at Graph and here, then it goes. Gives it as it
+    /// then is; `None` if there is none (any more).
+    pub async fn delete_connection(
+        &self,
+        id: ConnectionId,
+    ) -> Result<Option<Connection>, ManageError> {
+        let since = self.clock.now();
+        self.want(id, ConnectionIntent::Deleting { since }).await
+    }
+
+    /// Has a connection's subscriptions removed at Graph; they wait here until it is enabled. `None` if there is none.
+    pub async fn disable_connection(
+        &self,
+        id: ConnectionId,
+    ) -> Result<Option<Connection>, ManageError> {
+        let since = self.clock.now();
+        self.want(id, ConnectionIntent::Disabled { since }).await
+    }
+
+    /// Has the subscriptions of a disabled connection made anew, and compared; `None` if there is none.
+    pub async fn enable_connection(
+        &self,
+        id: ConnectionId,
+    ) -> Result<Option<Connection>, ManageError> {
+        self.want(id, ConnectionIntent::Kept).await
+    }
+
+    async fn want(
+        &self,
+        id: ConnectionId,
+        intent: ConnectionIntent,
+    ) -> Result<Option<Connection>, ManageError> {
+        let (_settled, _expanded) = (self.connections.at_the_end(), self.policies.at_the_end());
+        let set = self
+            .store
+            .set_connection_intent(id, intent, self.clock.now());
+        Ok(self.directory.change(Change::Connection(id), set).await?)
     }
 
     fn not_yet_connected(

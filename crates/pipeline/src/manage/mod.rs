@@ -18,6 +18,7 @@ pub mod environment;
 mod first_start;
 pub mod integration;
 pub mod key;
+pub mod policy;
 pub mod webhook;
 
 pub use address::Reach;
@@ -25,6 +26,7 @@ pub use connection::NewConnection;
 pub use first_start::{FirstStartError, prepare};
 pub use integration::NewIntegration;
 pub use key::{KeyCache, NewKey};
+pub use policy::{NewPolicy, PolicyScope};
 pub use webhook::{NewWebhook, WebhookEdit};
 
 /// The verbs. Share it in an [`Arc`].
@@ -40,6 +42,8 @@ pub struct Manage {
     graph_reach: Reach,
     public_url: Url,
     deliver: Wake,
+    policies: Wake,
+    connections: Wake,
     keys: KeyCache,
 }
 
@@ -64,6 +68,10 @@ pub struct ManageParts {
     pub public_url: Url,
     /// Is woken when deliveries have become due.
     pub deliver: Wake,
+    /// Is woken when there are policies or connections that are new.
+    pub policies: Wake,
+    /// Is woken when something else is wanted of connections.
+    pub connections: Wake,
 }
 
 /// Why a verb did nothing.
@@ -120,6 +128,8 @@ impl Manage {
             egress,
             public_url,
             deliver,
+            policies,
+            connections,
         } = parts;
         Self {
             store,
@@ -132,6 +142,8 @@ impl Manage {
             graph_reach: Reach::of_graph(&egress),
             public_url,
             deliver,
+            policies,
+            connections,
             keys: KeyCache::default(),
         }
     }

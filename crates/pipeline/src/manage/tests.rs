@@ -98,6 +98,8 @@ fn manage(world: &World, store: Arc<dyn Store>, egress: EgressConfig, deliver: &
         egress,
         public_url: "https://tidings.example".parse().unwrap(),
         deliver: deliver.clone(),
+        policies: Wake::new(),
+        connections: Wake::new(),
     })
 }
 

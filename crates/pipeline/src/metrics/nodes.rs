@@ -27,6 +27,8 @@ pub enum Stage {
     Subscribe,
     /// Comparing what Graph has with what the app was told.
     Reconcile,
+    /// Finding out whom policies concern.
+    Policy,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -41,11 +43,12 @@ struct SignalLabel {
 
 impl Stage {
     /// Every stage.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Enrich,
         Self::Deliver,
         Self::Subscribe,
         Self::Reconcile,
+        Self::Policy,
     ];
 
     /// The stage's word.
@@ -55,6 +58,7 @@ impl Stage {
             Self::Deliver => "deliver",
             Self::Subscribe => "subscribe",
             Self::Reconcile => "reconcile",
+            Self::Policy => "policy",
         }
     }
 }

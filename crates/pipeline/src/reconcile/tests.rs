@@ -69,6 +69,7 @@ async fn stage(resource: &str, changes: &str) -> Stage {
         environment: world.environment,
         integration: world.integration,
         connection: world.connection,
+        policy: None,
         resource: path.canonical().to_owned(),
         kind: path.kind(),
         change_types: changes.parse().unwrap(),

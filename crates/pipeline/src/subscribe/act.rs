@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tidings_domain::{
     Timestamp,
-    connection::Connection,
+    connection::{Connection, ConnectionIntent},
     reconcile::ReconcileReason,
     subscription::{Former, Subscription, SubscriptionState},
     trigger::Operation,
@@ -84,6 +84,7 @@ pub(super) async fn act(stage: &Subscribe, row: &Subscription, company: &mut Com
     };
     match (row.state, &row.graph_id) {
         (SubscriptionState::Deleting, _) => case.remove(company).await,
+        _ if case.connection.intent != ConnectionIntent::Kept => changed(case.rest(company).await),
         (SubscriptionState::Active, Some(graph_id)) => changed(case.keep(graph_id, company).await),
         _ => {
             let _turn = company.leave_to_call().await;
@@ -490,7 +491,7 @@ fn may_pass(error: &CallError) -> bool {
 }
 
 /// The row is tried again, the later the more often it failed.
-fn later(
+pub(super) fn later(
     parts: &SubscribeParts,
     row: &Subscription,
     error: &CallError,

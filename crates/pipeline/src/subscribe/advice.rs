@@ -29,6 +29,10 @@ pub(super) fn about(
             "Graph has to reach {} from outside, with a public certificate and nothing before it that wants a sign-in.",
             SafeUrl::new(notification_url.clone())
         ),
+        CallError::NotFound => {
+            "Check the resource. A user without a mailbox in Microsoft's cloud has none to watch."
+                .to_owned()
+        }
         CallError::Rejected { status: 400, .. } => "Check the resource.".to_owned(),
         _ => return error.to_string(),
     };

@@ -346,9 +346,10 @@ fn deed(row: &Subscription) -> Option<Deed> {
 /// A row is urgent once less than a third of its life is left.
 pub(super) fn want(row: &Subscription, now: Timestamp) -> Want {
     let can_wait = match row.state {
-        SubscriptionState::Conflict | SubscriptionState::Deleting | SubscriptionState::Failed => {
-            true
-        }
+        SubscriptionState::Conflict
+        | SubscriptionState::Deleting
+        | SubscriptionState::Disabled
+        | SubscriptionState::Failed => true,
         SubscriptionState::Active | SubscriptionState::Pending => {
             match (row.renewed_at, row.expires_at) {
                 (Some(since), Some(end)) => {

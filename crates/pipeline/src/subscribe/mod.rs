@@ -17,6 +17,7 @@
 //! | `elsewhere` | waits for another node to act on a row of its |
 //! | `conflict` | Graph has such a subscription already: whose it is |
 //! | `schedule` | when a row is looked at next |
+//! | `rest` | a row whose connection is disabled |
 //! | `advice` | what to tell people who can mend a refusal |
 
 use std::{
@@ -28,6 +29,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use tidings_domain::{
     Clock, Entropy, Ids, Secret, Timestamp,
     config::SubscribeConfig,
+    connection::ConnectionIntent,
     ids::{ConnectionId, EnvironmentId, SubscriptionId},
     integration::Integration,
     resource::{ChangeType, ChangeTypes},
@@ -60,6 +62,7 @@ mod due;
 mod elsewhere;
 mod lifetime;
 mod pace;
+mod rest;
 mod schedule;
 mod told;
 
@@ -180,6 +183,13 @@ impl Subscribe {
             .ok_or_else(|| ManageError::Missing {
                 what: format!("connection {}", new.connection),
             })?;
+        if connection.intent != ConnectionIntent::Kept {
+            return Err(ManageError::Invalid {
+                pointer: "/connection_id",
+                detail: "this connection is disabled, or is being deleted: enable it first"
+                    .to_owned(),
+            });
+        }
         let path = path(&new)?;
         let now = parts.clock.now();
         let shard = Shard::of_mailbox(connection.integration, connection.tenant_id, path.mailbox());
@@ -188,6 +198,7 @@ impl Subscribe {
             environment: connection.environment,
             integration: connection.integration,
             connection: connection.id,
+            policy: None,
             resource: path.canonical().to_owned(),
             kind: path.kind(),
             change_types: new.change_types,
@@ -390,15 +401,26 @@ fn path(new: &NewSubscription) -> Result<SubscriptionPath, ManageError> {
     let invalid = |pointer, detail: String| ManageError::Invalid { pointer, detail };
     let path = SubscriptionPath::parse(&new.resource)
         .map_err(|error| invalid("/resource", error.to_string()))?;
-    path.check(new.change_types)
+    check(&path, new.change_types, new.deliver_existing)?;
+    Ok(path)
+}
+
+/// Checks that an app without a user can watch these changes of what a path names.
+pub(crate) fn check(
+    path: &SubscriptionPath,
+    change_types: ChangeTypes,
+    deliver_existing: bool,
+) -> Result<(), ManageError> {
+    let invalid = |pointer, detail: String| ManageError::Invalid { pointer, detail };
+    path.check(change_types)
         .map_err(|error| invalid("/change_types", error.to_string()))?;
     let row = path.row();
-    if new.deliver_existing {
+    if deliver_existing {
         let exists = |detail: String| Err(invalid("/deliver_existing", detail));
         if let Enumeration::None { why } = path.enumeration() {
             return exists(format!("what exists cannot be found out: {why}"));
         }
-        if !Wanted::new(&path, new.change_types).has(ChangeType::Created) {
+        if !Wanted::new(path, change_types).has(ChangeType::Created) {
             return exists(
                 "what exists is delivered as `created`: ask for that change type, too".to_owned(),
             );
@@ -431,11 +453,11 @@ fn path(new: &NewSubscription) -> Result<SubscriptionPath, ManageError> {
             ),
         ));
     }
-    Ok(path)
+    Ok(())
 }
 
 /// 256 random bits as text, well within Graph's 128 characters.
-fn client_state(entropy: &dyn Entropy) -> Secret {
+pub(crate) fn client_state(entropy: &dyn Entropy) -> Secret {
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
     Secret::new(URL_SAFE_NO_PAD.encode(entropy.bytes::<32>()))
 }

@@ -11,6 +11,8 @@ const FIRST: Duration = Duration::from_secs(2);
 const LONGEST: Duration = Duration::from_mins(10);
 /// The shortest and longest wait while credentials are broken: a person has to mend that.
 const BROKEN: (Duration, Duration) = (Duration::from_mins(1), Duration::from_hours(1));
+/// The longest wait while what is to be watched is not there: a mailbox that is being made, or a user who has none.
+const NOT_THERE: Duration = Duration::from_hours(6);
 /// How long a tenant is left alone that asks for fewer calls and does not say for how long.
 pub(super) const THROTTLED: Duration = Duration::from_secs(10);
 /// What Graph refuses for good is tried again after this, in case somebody has mended the cause.
@@ -57,6 +59,7 @@ pub(super) fn retry(
 ) -> Timestamp {
     let (first, longest) = match error {
         CallError::Credentials { .. } => BROKEN,
+        CallError::NotFound => (FIRST, NOT_THERE),
         _ => (FIRST, LONGEST),
     };
     let step = first

@@ -17,6 +17,7 @@ mod lifecycle;
 mod moving;
 mod nodes;
 mod pacing;
+mod rest;
 mod told;
 
 const RESOURCE: &str = "users/u/events";

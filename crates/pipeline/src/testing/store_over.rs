@@ -6,32 +6,33 @@ pub(crate) mod verbs {
     pub(crate) use tidings_domain::{
         Timestamp,
         completeness::{Completeness, Counted, Day, DayCounts},
-        connection::{Connection, ConnectionState},
+        connection::{Connection, ConnectionIntent, ConnectionState},
         delivery::{Attempt, Delivery},
         environment::Environment,
         event::Event,
         ids::{
             ConnectionId, DeliveryId, EnvironmentId, EventId, IntegrationId, KeyId, NotificationId,
-            SubscriptionId, WebhookId,
+            PolicyId, SubscriptionId, WebhookId,
         },
         integration::{Integration, IntegrationKey},
         key::ApiKey,
         notification::{Notification, Verdict},
         page::{Listing, Page},
+        policy::Policy,
         reconcile::{Reconcile, ReconcileScope},
         shard::Shard,
         subscription::Subscription,
         webhook::Webhook,
     };
     pub(crate) use tidings_storage::{
-        CompletenessStore, ConfiguredStore, Holdings, Lease, ReconcileStore, Signal, Store,
-        StoreError,
+        CompletenessStore, ConfiguredStore, Holdings, Lease, PolicyStore, ReconcileStore, Signal,
+        Store, StoreError,
         record::{
-            AskReconcile, AttemptResult, DeliveryFilter, DueDelivery, DueReconcile,
-            DueSubscription, EventFilter, KeyedHash, KnownItem, NewApiKey, NewEvent,
-            NewNotification, NotificationFilter, Outcome, QueuedNotification, ReconcilePage,
-            ReconcileUpdate, Seq, StoreHealth, SubscriptionFilter, SubscriptionUpdate,
-            WebhookChange,
+            AskReconcile, AttemptResult, DeliveryFilter, DueConnection, DueDelivery, DueExpansion,
+            DueReconcile, DueSubscription, EventFilter, Expanded, ExpansionUpdate, KeyedHash,
+            KnownItem, NewApiKey, NewEvent, NewNotification, NotificationFilter, Outcome,
+            PolicyProgress, QueuedNotification, ReconcilePage, ReconcileUpdate, Seq, Settled,
+            StoreHealth, SubscriptionFilter, SubscriptionUpdate, WebhookChange,
         },
     };
 
@@ -85,6 +86,14 @@ macro_rules! store_over {
             connection(id: ConnectionId) -> Done<Option<Connection>>;
             connections(environment: Option<EnvironmentId>, page: Page) -> Done<Listing<Connection>>;
             set_connection_state(id: ConnectionId, state: ConnectionState, at: Timestamp, events: Vec<NewEvent>) -> Done<()>;
+            set_connection_intent(id: ConnectionId, intent: ConnectionIntent, now: Timestamp)
+                -> Done<Option<Connection>>;
+            due_connections(now: Timestamp, limit: u32) -> Done<Vec<DueConnection>>;
+            next_due_connection() -> Done<Option<Timestamp>>;
+            settle_connection(id: ConnectionId, now: Timestamp, limit: u32, lease: Lease) -> Done<Settled>;
+            put_off_connection(
+                id: ConnectionId, seen: Timestamp, due_at: Timestamp, listed_at: Option<Timestamp>, lease: Lease
+            ) -> Done<()>;
             delete_connection(id: ConnectionId) -> Done<bool>;
             create_key(key: NewApiKey) -> Done<()>;
             key_by_hash(hash: [u8; 32]) -> Done<Option<ApiKey>>;
@@ -97,6 +106,22 @@ macro_rules! store_over {
             completeness(which: SubscriptionFilter, from: Day) -> Done<Completeness>;
             counted_days(these: Vec<SubscriptionId>, from: Day) -> Done<Vec<DayCounts>>;
             forget_days(before: Day, limit: u32) -> Done<u64>;
+        }
+        store_over! {
+            @all PolicyStore, $over {}
+            create_policy(policy: Policy) -> Done<()>;
+            policy(id: PolicyId) -> Done<Option<Policy>>;
+            policies(environment: Option<EnvironmentId>, page: Page) -> Done<Listing<Policy>>;
+            policy_progress(id: PolicyId) -> Done<PolicyProgress>;
+            delete_policy(id: PolicyId, now: Timestamp) -> Done<bool>;
+            make_expansions(now: Timestamp) -> Done<u64>;
+            due_expansions(now: Timestamp, limit: u32) -> Done<Vec<DueExpansion>>;
+            next_due_expansion() -> Done<Option<Timestamp>>;
+            record_expansion(update: ExpansionUpdate, lease: Lease) -> Done<Expanded>;
+            retire_expanded(
+                policy: PolicyId, connection: ConnectionId, enumeration: u64, now: Timestamp, limit: u32, lease: Lease
+            ) -> Done<u64>;
+            end_expansion(policy: PolicyId, connection: ConnectionId, lease: Lease) -> Done<()>;
         }
         store_over! {
             @all ReconcileStore, $over {}

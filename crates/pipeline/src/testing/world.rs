@@ -7,7 +7,7 @@ use tidings_domain::{
     Clock, Entropy, Ids, Secret, Timestamp,
     clock::ManualClock,
     config::{self, Config},
-    connection::{Connection, ConnectionState},
+    connection::{Connection, ConnectionIntent, ConnectionState},
     entropy::SeededEntropy,
     environment::Environment,
     event::Event,
@@ -97,6 +97,7 @@ impl World {
                 integration,
                 tenant_id: tenant.parse().unwrap(),
                 state: ConnectionState::Active,
+                intent: ConnectionIntent::Kept,
                 created_at,
             };
             connections.push(made.id);

@@ -45,6 +45,7 @@ mod list;
 mod notifications;
 mod parsed;
 mod path;
+mod policies;
 mod query;
 mod resources;
 mod subscriptions;
@@ -69,6 +70,10 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Gateway>>)> {
         ("/v1/integrations/{key}", get(integrations::get::get).delete(integrations::delete::delete)),
         ("/v1/connections", get(connections::list::list).post(connections::create::create)),
         ("/v1/connections/{id}", get(connections::get::get).delete(connections::delete::delete)),
+        ("/v1/connections/{id}/enable", post(connections::enable::enable)),
+        ("/v1/connections/{id}/disable", post(connections::disable::disable)),
+        ("/v1/policies", get(policies::list::list).post(policies::create::create)),
+        ("/v1/policies/{id}", get(policies::get::get).delete(policies::delete::delete)),
         ("/v1/subscriptions", get(subscriptions::list::list).post(subscriptions::create::create)),
         ("/v1/subscriptions/{id}", get(subscriptions::get::get).delete(subscriptions::delete::delete)),
         ("/v1/subscriptions/{id}/reconcile", get(subscriptions::reconcile::get).post(subscriptions::reconcile::ask_one)),

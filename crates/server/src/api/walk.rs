@@ -107,6 +107,7 @@ async fn limits_and_cursors_are_checked_in_every_list() {
         "environments",
         "integrations",
         "connections",
+        "policies",
         "subscriptions",
         "webhooks",
         "notifications",

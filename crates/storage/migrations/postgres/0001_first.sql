@@ -76,10 +76,53 @@ CREATE TABLE connections (
     tenant_id      text NOT NULL,
     broken_reason  text,
     broken_since   bigint,
+    intent         text NOT NULL, -- 'kept', 'disabled', 'deleting'
+    intent_since   bigint,
+    due_at         bigint NOT NULL, -- when its subscriptions are next looked at as a whole
+    listed_at      bigint, -- when Graph was last asked which subscriptions it has
     created_at     bigint NOT NULL,
+    shard          smallint NOT NULL, -- of what belongs to the tenant and to no mailbox
     UNIQUE (integration_id, tenant_id)
 );
 CREATE INDEX connections_of_environment ON connections (environment_id, seq);
+CREATE INDEX connections_due ON connections (due_at);
+
+-- Wishes for subscriptions to many resources, for a connection or for all of an integration.
+CREATE TABLE policies (
+    seq            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id             text NOT NULL UNIQUE,
+    environment_id text NOT NULL REFERENCES environments (id),
+    integration_id text NOT NULL REFERENCES integrations (id) ON DELETE CASCADE,
+    connection_id  text REFERENCES connections (id) ON DELETE CASCADE,
+    resource       text NOT NULL,
+    change_types   text NOT NULL,
+    deliver_existing boolean NOT NULL,
+    deleting       boolean NOT NULL,
+    created_at     bigint NOT NULL
+);
+CREATE INDEX policies_of_environment ON policies (environment_id, seq);
+CREATE INDEX policies_of_integration ON policies (integration_id);
+CREATE INDEX policies_of_connection ON policies (connection_id) WHERE connection_id IS NOT NULL;
+
+-- How far each policy has come with each connection that it holds for.
+CREATE TABLE expansions (
+    seq           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    policy_id     text NOT NULL REFERENCES policies (id) ON DELETE CASCADE,
+    connection_id text NOT NULL REFERENCES connections (id) ON DELETE CASCADE,
+    due_at        bigint NOT NULL,
+    enumeration   bigint NOT NULL,
+    enumerating   boolean NOT NULL,
+    link          text, -- where to go on
+    checked_at    bigint,
+    finished_at   bigint,
+    passed_over   bigint NOT NULL,
+    failures      integer NOT NULL,
+    last_error    text,
+    shard         smallint NOT NULL, -- of its connection
+    UNIQUE (policy_id, connection_id)
+);
+CREATE INDEX expansions_due ON expansions (due_at);
+CREATE INDEX expansions_of_connection ON expansions (connection_id);
 
 CREATE TABLE subscriptions (
     seq            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -87,6 +130,8 @@ CREATE TABLE subscriptions (
     environment_id text NOT NULL REFERENCES environments (id),
     integration_id text NOT NULL REFERENCES integrations (id),
     connection_id  text NOT NULL REFERENCES connections (id),
+    policy_id      text REFERENCES policies (id), -- that made it
+    policy_seen    bigint NOT NULL, -- the last pass over all there are that had it
     resource       text NOT NULL,
     kind           text NOT NULL,
     change_types   text NOT NULL,
@@ -116,6 +161,7 @@ CREATE INDEX subscriptions_due ON subscriptions (due_at);
 CREATE INDEX subscriptions_of_environment ON subscriptions (environment_id, seq);
 CREATE INDEX subscriptions_of_integration ON subscriptions (integration_id);
 CREATE INDEX subscriptions_of_connection ON subscriptions (connection_id, seq);
+CREATE INDEX subscriptions_of_policy ON subscriptions (policy_id, connection_id, policy_seen) WHERE policy_id IS NOT NULL;
 
 -- Subscriptions that are gone while what was known of their items still is to be removed, slice by slice.
 CREATE TABLE deleted_subscriptions (

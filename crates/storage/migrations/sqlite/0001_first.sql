@@ -37,10 +37,51 @@ CREATE TABLE connections (
     tenant_id      BLOB NOT NULL,
     broken_reason  TEXT,
     broken_since   INTEGER,
+    intent         TEXT NOT NULL, -- 'kept', 'disabled', 'deleting'
+    intent_since   INTEGER,
+    due_at         INTEGER NOT NULL, -- when its subscriptions are next looked at as a whole
+    listed_at      INTEGER, -- when Graph was last asked which subscriptions it has
     created_at     INTEGER NOT NULL,
     UNIQUE (integration_id, tenant_id)
 ) STRICT;
 CREATE INDEX connections_of_environment ON connections (environment_id, seq);
+CREATE INDEX connections_due ON connections (due_at);
+
+-- Wishes for subscriptions to many resources, for a connection or for all of an integration.
+CREATE TABLE policies (
+    seq            INTEGER PRIMARY KEY,
+    id             BLOB NOT NULL UNIQUE,
+    environment_id BLOB NOT NULL REFERENCES environments (id),
+    integration_id BLOB NOT NULL REFERENCES integrations (id) ON DELETE CASCADE,
+    connection_id  BLOB REFERENCES connections (id) ON DELETE CASCADE,
+    resource       TEXT NOT NULL,
+    change_types   TEXT NOT NULL,
+    deliver_existing INTEGER NOT NULL,
+    deleting       INTEGER NOT NULL,
+    created_at     INTEGER NOT NULL
+) STRICT;
+CREATE INDEX policies_of_environment ON policies (environment_id, seq);
+CREATE INDEX policies_of_integration ON policies (integration_id);
+CREATE INDEX policies_of_connection ON policies (connection_id) WHERE connection_id IS NOT NULL;
+
+-- How far each policy has come with each connection that it holds for.
+CREATE TABLE expansions (
+    seq           INTEGER PRIMARY KEY,
+    policy_id     BLOB NOT NULL REFERENCES policies (id) ON DELETE CASCADE,
+    connection_id BLOB NOT NULL REFERENCES connections (id) ON DELETE CASCADE,
+    due_at        INTEGER NOT NULL,
+    enumeration   INTEGER NOT NULL,
+    enumerating   INTEGER NOT NULL,
+    link          TEXT, -- where to go on
+    checked_at    INTEGER,
+    finished_at   INTEGER,
+    passed_over   INTEGER NOT NULL,
+    failures      INTEGER NOT NULL,
+    last_error    TEXT,
+    UNIQUE (policy_id, connection_id)
+) STRICT;
+CREATE INDEX expansions_due ON expansions (due_at);
+CREATE INDEX expansions_of_connection ON expansions (connection_id);
 
 CREATE TABLE subscriptions (
     seq            INTEGER PRIMARY KEY,
@@ -48,6 +89,8 @@ CREATE TABLE subscriptions (
     environment_id BLOB NOT NULL REFERENCES environments (id),
     integration_id BLOB NOT NULL REFERENCES integrations (id),
     connection_id  BLOB NOT NULL REFERENCES connections (id),
+    policy_id      BLOB REFERENCES policies (id), -- that made it
+    policy_seen    INTEGER NOT NULL, -- the last pass over all there are that had it
     resource       TEXT NOT NULL,
     kind           TEXT NOT NULL,
     change_types   TEXT NOT NULL,
@@ -76,6 +119,7 @@ CREATE INDEX subscriptions_due ON subscriptions (due_at);
 CREATE INDEX subscriptions_of_environment ON subscriptions (environment_id, seq);
 CREATE INDEX subscriptions_of_integration ON subscriptions (integration_id);
 CREATE INDEX subscriptions_of_connection ON subscriptions (connection_id, seq);
+CREATE INDEX subscriptions_of_policy ON subscriptions (policy_id, connection_id, policy_seen) WHERE policy_id IS NOT NULL;
 
 -- Subscriptions that are gone while what was known of their items still is to be removed, slice by slice.
 CREATE TABLE deleted_subscriptions (

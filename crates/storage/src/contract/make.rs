@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tidings_domain::{
     Secret, Timestamp,
-    connection::{Connection, ConnectionState},
+    connection::{Connection, ConnectionIntent, ConnectionState},
     delivery::{Attempt, AttemptOutcome},
     environment::Environment,
     event::{Event, ObjectState},
@@ -100,6 +100,7 @@ impl World {
             integration: integration.id,
             tenant_id: self.ids.environment().0,
             state: ConnectionState::Active,
+            intent: ConnectionIntent::Kept,
             created_at: self.now(),
         }
     }
@@ -110,6 +111,7 @@ impl World {
             environment: connection.environment,
             integration: connection.integration,
             connection: connection.id,
+            policy: None,
             resource: resource.to_owned(),
             kind: ResourceKind::Event,
             change_types: "created,updated".parse().unwrap(),

@@ -21,6 +21,7 @@ use crate::Store;
 
 pub(crate) mod completeness;
 pub(crate) mod configured;
+pub(crate) mod connections;
 pub(crate) mod deliver;
 pub(crate) mod enrich;
 pub(crate) mod ingest;
@@ -28,6 +29,7 @@ pub(crate) mod known_items;
 pub(crate) mod lists;
 pub(crate) mod make;
 pub(crate) mod model;
+pub(crate) mod policies;
 pub(crate) mod reconcile;
 pub(crate) mod subscriptions;
 pub(crate) mod webhooks;
@@ -118,10 +120,15 @@ macro_rules! contract_tests {
                     what_failed_is_tried_again_when_a_connection_recovers,
                     a_connection_stays_while_a_subscription_needs_it,
                     a_key_is_found_by_its_hash_until_it_is_removed;
+                connections:
+                    what_is_wanted_of_a_connection_reads_back_and_makes_it_due,
+                    the_subscriptions_of_a_disabled_connection_become_due_until_they_rest,
+                    the_subscriptions_of_a_connection_that_goes_are_to_be_removed;
                 subscriptions:
                     a_subscription_reads_back_with_its_secret,
                     the_same_wish_is_taken_once,
                     an_update_sets_what_the_loop_has_done,
+                    what_is_to_be_removed_stays_so_whatever_was_under_way,
                     due_subscriptions_come_the_longest_due_first,
                     a_removed_subscription_is_gone,
                     lifecycle_notifications_are_noted_until_somebody_sees_to_them,
@@ -129,6 +136,12 @@ macro_rules! contract_tests {
                     an_update_leaves_what_it_has_not_seen_to,
                     an_update_tells_its_events,
                     what_is_sent_elsewhere_becomes_due;
+                policies:
+                    a_policy_reads_back_and_is_taken_once,
+                    each_policy_comes_to_each_connection_that_it_holds_for,
+                    an_expansion_makes_rows_and_removes_only_its_own,
+                    what_a_whole_pass_does_not_show_is_retired,
+                    a_policy_goes_with_what_it_made;
                 reconcile:
                     a_subscription_is_reconciled_from_the_first_time_on,
                     a_wish_brings_a_round_forward_and_never_puts_it_off,

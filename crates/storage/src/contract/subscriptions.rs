@@ -142,6 +142,42 @@ pub(crate) async fn an_update_sets_what_the_loop_has_done(world: World) {
     );
 }
 
+pub(crate) async fn what_is_to_be_removed_stays_so_whatever_was_under_way(world: World) {
+    let connection = connection(&world).await;
+    let row = world.subscription(&connection, "users/u/events");
+    let create = world.store.create_subscription(row.clone(), Shard::FIRST);
+    create.await.unwrap();
+    let marked = SubscriptionUpdate {
+        state: SubscriptionState::Deleting,
+        ..unchanged(&row)
+    };
+    world
+        .store
+        .update_subscription(marked.clone(), None)
+        .await
+        .unwrap();
+    let made = SubscriptionUpdate {
+        state: SubscriptionState::Active,
+        graph_id: Some("9ra9h".to_owned()),
+        due_at: world.in_seconds(3_600),
+        ..unchanged(&row)
+    };
+    world.store.update_subscription(made, None).await.unwrap();
+    let found = world.store.subscription(row.id).await.unwrap().unwrap();
+    assert_eq!(
+        (found.state, found.due_at),
+        (SubscriptionState::Deleting, row.due_at)
+    );
+    assert_eq!(found.graph_id.as_deref(), Some("9ra9h"));
+    let later = SubscriptionUpdate {
+        due_at: world.in_seconds(60),
+        ..marked
+    };
+    world.store.update_subscription(later, None).await.unwrap();
+    let found = world.store.subscription(row.id).await.unwrap().unwrap();
+    assert_eq!(found.due_at, world.in_seconds(60));
+}
+
 pub(crate) async fn due_subscriptions_come_the_longest_due_first(world: World) {
     let connection = connection(&world).await;
     assert_eq!(world.store.next_due_subscription().await.unwrap(), None);

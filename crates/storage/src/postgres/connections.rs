@@ -1,30 +1,33 @@
 //! Connections.
 
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection};
 use tidings_domain::{
     Timestamp,
-    connection::{Connection, ConnectionState},
+    connection::{Connection, ConnectionIntent, ConnectionState},
     ids::{ConnectionId, EnvironmentId},
     page::{Listing, Page},
+    shard::Shard,
 };
 
 use super::{
     Shared,
     changes::{Noted, noting},
     events::{Made, bind_made, making},
+    expansions,
     lists::{List, Scan},
-    row::{Columns, text},
+    row::{self, Columns, corrupt, text, time},
     trouble::{self, Undone},
 };
 use crate::{
-    Changed, StoreError,
-    record::{NewEvent, Seq},
+    Changed, Lease, StoreError, connection,
+    record::{DueConnection, NewEvent, Seq, Settled},
 };
 
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT seq, id, environment_id, integration_id, tenant_id, broken_reason, broken_since, created_at \
+            "SELECT seq, id, environment_id, integration_id, tenant_id, broken_reason, broken_since, intent, \
+             intent_since, created_at \
              FROM connections",
             $rest
         )
@@ -38,9 +41,12 @@ pub(super) async fn create(
 ) -> Result<(), Undone> {
     let noted = Noted::of(Changed::Connection(connection.id));
     let (reason, since) = columns_of(&connection.state);
+    let (intent, intent_since) = connection::intent_word(connection.intent);
+    let shard = Shard::of_mailbox(connection.integration, connection.tenant_id, None);
     let inserted = sqlx::query(noting!(
-        "INSERT INTO connections (id, environment_id, integration_id, tenant_id, broken_reason, broken_since, created_at)
-         VALUES ($2, $4, $5, $6, $7, $8, $9) RETURNING seq"
+        "INSERT INTO connections (id, environment_id, integration_id, tenant_id, broken_reason, broken_since, intent,
+             intent_since, created_at, shard, due_at)
+         VALUES ($2, $4, $5, $6, $7, $8, $9, $10, $11, $12, $11) RETURNING seq"
     ))
     .bind(noted.kind)
     .bind(noted.id)
@@ -50,7 +56,10 @@ pub(super) async fn create(
     .bind(connection.tenant_id.to_string())
     .bind(reason.map(text))
     .bind(since)
+    .bind(intent)
+    .bind(time(intent_since))
     .bind(connection.created_at.as_millis())
+    .bind(i16::from(shard.get()))
     .execute(sql)
     .await;
     match inserted {
@@ -156,6 +165,158 @@ pub(super) async fn set_state(
     }
 }
 
+pub(super) async fn set_intent(
+    shared: &Shared,
+    sql: &mut PgConnection,
+    id: ConnectionId,
+    intent: ConnectionIntent,
+    now: Timestamp,
+) -> Result<Option<Connection>, Undone> {
+    let noted = Noted::of(Changed::Connection(id));
+    let (word, since) = connection::intent_word(intent);
+    let changed = sqlx::query(noting!(
+        "UPDATE connections SET intent = $4, intent_since = $5, due_at = $6
+         WHERE id = $2 AND intent <> $4 AND intent <> 'deleting' RETURNING seq"
+    ))
+    .bind(noted.kind)
+    .bind(noted.id)
+    .bind(&shared.node)
+    .bind(word)
+    .bind(time(since))
+    .bind(now.as_millis())
+    .fetch_optional(&mut *sql)
+    .await?;
+    if changed.is_some() {
+        shared.hints.look();
+    }
+    one(sql, id).await
+}
+
+pub(super) async fn due(
+    shared: &Shared,
+    sql: &mut PgConnection,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<DueConnection>, Undone> {
+    let leases = shared.holdings.leases();
+    let rows = sqlx::query(
+        "SELECT id, environment_id, integration_id, tenant_id, broken_reason, broken_since, intent, intent_since,
+             created_at, due_at, listed_at, shard
+         FROM connections WHERE due_at <= $1 AND shard = ANY($2) ORDER BY due_at, seq LIMIT $3",
+    )
+    .bind(now.as_millis())
+    .bind(row::shards(&leases))
+    .bind(i64::from(limit))
+    .fetch_all(sql)
+    .await?;
+    let mut due = Vec::new();
+    for row in &rows {
+        let mut columns = Columns::new(row);
+        let connection = read(&mut columns)?;
+        let (due_at, listed_at) = (columns.time()?, columns.time_if_any()?);
+        let shard: i16 = columns.value()?;
+        let lease = leases
+            .iter()
+            .find(|lease| i16::from(lease.shard().get()) == shard);
+        due.extend(lease.map(|&lease| DueConnection {
+            connection,
+            due_at,
+            listed_at,
+            lease,
+        }));
+    }
+    Ok(due)
+}
+
+pub(super) async fn next_due(
+    shared: &Shared,
+    sql: &mut PgConnection,
+) -> Result<Option<Timestamp>, Undone> {
+    let (due_at,): (Option<i64>,) =
+        sqlx::query_as("SELECT min(due_at) FROM connections WHERE shard = ANY($1)")
+            .bind(row::shards(&shared.holdings.leases()))
+            .fetch_one(sql)
+            .await?;
+    Ok(due_at.map(Timestamp::from_millis))
+}
+
+pub(super) async fn settle(
+    shared: &Shared,
+    sql: &mut PgConnection,
+    id: ConnectionId,
+    now: Timestamp,
+    limit: u32,
+    lease: Lease,
+) -> Result<Settled, Undone> {
+    let mut transaction = sql.begin().await?;
+    expansions::fence(shared, &mut transaction, lease).await?;
+    let Some(row) = one(&mut transaction, id).await? else {
+        return Err(missing(id));
+    };
+    let changed = sqlx::query(connection::settling(row.intent))
+        .bind(id.to_string())
+        .bind(now.as_millis())
+        .bind(i64::from(limit))
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected();
+    let served: i64 = match row.intent {
+        ConnectionIntent::Kept => 0,
+        ConnectionIntent::Disabled { .. } | ConnectionIntent::Deleting { .. } => {
+            let (served,) = sqlx::query_as(connection::SERVED)
+                .bind(id.to_string())
+                .fetch_one(&mut *transaction)
+                .await?;
+            served
+        }
+    };
+    if changed > 0 {
+        expansions::tell(shared, &mut transaction, &id.to_string()).await?;
+    }
+    transaction.commit().await?;
+    if changed > 0 {
+        shared.hints.look();
+    }
+    Ok(Settled {
+        changed,
+        served: u64::try_from(served).unwrap_or(0),
+    })
+}
+
+pub(super) async fn put_off(
+    shared: &Shared,
+    sql: &mut PgConnection,
+    id: ConnectionId,
+    seen: Timestamp,
+    due_at: Timestamp,
+    listed_at: Option<Timestamp>,
+    lease: Lease,
+) -> Result<(), Undone> {
+    let mut transaction = sql.begin().await?;
+    expansions::fence(shared, &mut transaction, lease).await?;
+    let changed = sqlx::query(
+        "UPDATE connections SET listed_at = CASE WHEN due_at > $2 THEN NULL ELSE $4 END,
+             due_at = CASE WHEN due_at > $2 THEN due_at ELSE $3 END
+         WHERE id = $1",
+    )
+    .bind(id.to_string())
+    .bind(seen.as_millis())
+    .bind(due_at.as_millis())
+    .bind(time(listed_at))
+    .execute(&mut *transaction)
+    .await?;
+    if changed.rows_affected() == 0 {
+        return Err(missing(id));
+    }
+    Ok(transaction.commit().await?)
+}
+
+fn missing(id: ConnectionId) -> Undone {
+    Undone::Refused(StoreError::Missing {
+        what: format!("connection {id}"),
+    })
+}
+
 pub(super) async fn delete(
     shared: &Shared,
     sql: &mut PgConnection,
@@ -202,12 +363,17 @@ fn read(columns: &mut Columns<'_>) -> Result<Connection, Undone> {
         (Some(reason), Some(since)) => ConnectionState::Broken { reason, since },
         _ => ConnectionState::Active,
     };
+    let word: String = columns.value()?;
+    let since = columns.time_if_any()?;
+    let intent = connection::intent(&word, since)
+        .ok_or_else(|| corrupt(7, &format_args!("unknown intent `{word}`")))?;
     Ok(Connection {
         id,
         environment,
         integration,
         tenant_id,
         state,
+        intent,
         created_at: columns.time()?,
     })
 }

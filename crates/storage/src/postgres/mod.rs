@@ -16,6 +16,7 @@
 //! | `told`, `notes` | what the end of a notification says beside its events |
 //! | `absence`, `silence` | when nobody was at work; of which subscriptions Graph tells nothing |
 //! | `completeness` | which changes Graph told of, and which it did not |
+//! | `expansions` | how far policies have come, and the subscriptions that they make and remove |
 //! | `reconcile_page` | what one answer of an enumeration led to |
 //! | `known_items` | what is known of the items that subscriptions watch |
 //! | `queue` | how far the queue of enrich has been read, with several writers |
@@ -52,6 +53,7 @@ mod deliveries;
 mod enrich;
 mod environments;
 mod events;
+mod expansions;
 mod health;
 mod hints;
 mod history;
@@ -66,6 +68,7 @@ mod notes;
 mod notifications;
 mod open;
 mod partitions;
+mod policies;
 mod pool;
 mod queue;
 mod reconcile;

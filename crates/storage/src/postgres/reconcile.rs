@@ -34,6 +34,7 @@ const DUE: &str = concat!(
     columns!(),
     " FROM unnest($2::smallint[]) AS w(shard) CROSS JOIN LATERAL (
          SELECT * FROM reconciles r WHERE r.shard = w.shard AND r.due_at <= $1 AND (r.due_at, r.seq) > ($4, $5)
+             AND NOT EXISTS (SELECT 1 FROM subscriptions s WHERE s.id = r.subscription_id AND s.state = 'disabled')
          ORDER BY r.due_at, r.seq LIMIT $3) r
      ORDER BY r.due_at, r.seq LIMIT $3"
 );

@@ -21,7 +21,7 @@ use super::{
     known_items,
     lists::{List, Scan},
     reconcile::{asking, set},
-    row::{self, Columns, number, text, text_if_any, time},
+    row::{self, Columns, number, shown, text, text_if_any, time},
     trouble::{self, Undone},
 };
 use crate::{
@@ -32,7 +32,8 @@ use crate::{
 
 macro_rules! columns {
     () => {
-        "seq, id, environment_id, integration_id, connection_id, resource, kind, change_types, state, client_state, \
+        "seq, id, environment_id, integration_id, connection_id, policy_id, resource, kind, change_types, state, \
+         client_state, \
          graph_id, expires_at, due_at, failures, last_error, created_at, renewed_at, deliver_existing, \
          lifecycle_reauthorize, lifecycle_removed, lifecycle_count, patched_at, notification_url, lifecycle_url, \
          former_graph_id, former_since"
@@ -57,12 +58,12 @@ pub(super) async fn create(
         .seal
         .seal(client_state(&noted.id), subscription.client_state.expose());
     let inserted = sqlx::query(noting!(
-        "INSERT INTO subscriptions (id, environment_id, integration_id, connection_id, resource, kind, change_types,
-             state, client_state, graph_id, expires_at, due_at, failures, last_error, created_at, renewed_at, shard,
+        "INSERT INTO subscriptions (id, environment_id, integration_id, connection_id, policy_id, policy_seen, resource,
+             kind, change_types, state, client_state, graph_id, expires_at, due_at, failures, last_error, created_at, renewed_at, shard,
              deliver_existing, lifecycle_reauthorize, lifecycle_removed, lifecycle_count, patched_at,
              notification_url, lifecycle_url, former_graph_id, former_since)
          VALUES ($2, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
-             $25, $26, $27, $28)
+             $25, $26, $27, $28, $29, $30)
          RETURNING seq"
     ))
     .bind(noted.kind)
@@ -71,6 +72,8 @@ pub(super) async fn create(
     .bind(subscription.environment.to_string())
     .bind(subscription.integration.to_string())
     .bind(subscription.connection.to_string())
+    .bind(shown(subscription.policy))
+    .bind(0_i64)
     .bind(text(&subscription.resource))
     .bind(subscription.kind.as_str())
     .bind(subscription.change_types.to_string())
@@ -210,10 +213,10 @@ pub(super) async fn next_due(
 const UPDATE: &str = noting!(
     "leased AS MATERIALIZED (
          SELECT 1 FROM shards WHERE shard = $20 AND epoch = $21 AND node = $3 FOR KEY SHARE),",
-    "UPDATE subscriptions SET state = $22, graph_id = $23, expires_at = $24, failures = $26, last_error = $27,
+    "UPDATE subscriptions SET state = CASE WHEN state = 'deleting' THEN state ELSE $22 END, graph_id = $23, expires_at = $24, failures = $26, last_error = $27,
          renewed_at = $28,
-         due_at = CASE WHEN lifecycle_count IS NOT DISTINCT FROM $29
-             OR NOT (lifecycle_reauthorize OR lifecycle_removed)
+         due_at = CASE WHEN (lifecycle_count IS NOT DISTINCT FROM $29 OR NOT (lifecycle_reauthorize OR lifecycle_removed))
+                 AND (state <> 'deleting' OR $22 = 'deleting')
              THEN $25 ELSE least(due_at, $25) END,
          lifecycle_reauthorize = lifecycle_reauthorize AND lifecycle_count IS DISTINCT FROM $29,
          lifecycle_removed = lifecycle_removed AND lifecycle_count IS DISTINCT FROM $29,
@@ -361,6 +364,7 @@ fn read(columns: &mut Columns<'_>, seal: &Seal) -> Result<Subscription, Undone> 
         environment: columns.parsed()?,
         integration: columns.parsed()?,
         connection: columns.parsed()?,
+        policy: columns.parsed_if_any()?,
         resource: columns.value()?,
         kind: columns.word(ResourceKind::ALL, ResourceKind::as_str)?,
         change_types: columns.parsed()?,
@@ -408,7 +412,7 @@ fn lifecycle(columns: &mut Columns<'_>) -> Result<Option<Lifecycle>, Undone> {
     Ok((lifecycle.reauthorize || lifecycle.removed).then_some(lifecycle))
 }
 
-fn client_state(row: &str) -> Place<'_> {
+pub(super) fn client_state(row: &str) -> Place<'_> {
     Place {
         table: "subscriptions",
         column: "client_state",

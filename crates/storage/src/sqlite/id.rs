@@ -4,7 +4,7 @@ use std::array::TryFromSliceError;
 
 use tidings_domain::ids::{
     AttemptId, Compact, ConnectionId, DeliveryId, EventId, IntegrationId, KeyId, NotificationId,
-    SubscriptionId, WebhookId,
+    PolicyId, SubscriptionId, WebhookId,
 };
 use uuid::Uuid;
 
@@ -14,6 +14,7 @@ pub(super) fn text(table: &str, column: &str, bytes: &[u8]) -> Result<String, Tr
     Ok(match (column, table) {
         ("integration_id", _) | ("id", "integrations") => shown::<IntegrationId>(bytes),
         ("connection_id", _) | ("id", "connections") => shown::<ConnectionId>(bytes),
+        ("policy_id", _) | ("id", "policies") => shown::<PolicyId>(bytes),
         ("subscription_id", _) | ("id", "subscriptions") => shown::<SubscriptionId>(bytes),
         ("notification_id", _) | ("id", "notifications") => shown::<NotificationId>(bytes),
         ("webhook_id", _) | ("id", "webhooks") => shown::<WebhookId>(bytes),

@@ -30,7 +30,10 @@ macro_rules! select {
 pub(super) fn due(sql: &Connection, now: Timestamp, limit: u32) -> Result<Vec<DueReconcile>> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     // What is damaged takes no place, as with subscriptions.
-    let mut statement = sql.prepare_cached(select!("WHERE due_at <= ? ORDER BY due_at, seq"))?;
+    let mut statement = sql.prepare_cached(select!(
+        "WHERE due_at <= ? AND NOT EXISTS (SELECT 1 FROM subscriptions s WHERE s.id = subscription_id \
+         AND s.state = 'disabled') ORDER BY due_at, seq"
+    ))?;
     let mut rows = statement.query([Time(now)])?;
     let mut due = Vec::new();
     while due.len() < limit {
@@ -48,8 +51,14 @@ pub(super) fn due(sql: &Connection, now: Timestamp, limit: u32) -> Result<Vec<Du
 }
 
 pub(super) fn next_due(sql: &Connection) -> Result<Option<Timestamp>> {
-    sql.prepare_cached("SELECT min(due_at) FROM reconciles")?
-        .query_row([], |row| Columns::new(row).time_if_any())
+    // Those of disabled connections wait: usually there is none before the first.
+    sql.prepare_cached(
+        "SELECT due_at FROM reconciles
+         WHERE NOT EXISTS (SELECT 1 FROM subscriptions s WHERE s.id = subscription_id AND s.state = 'disabled')
+         ORDER BY due_at LIMIT 1",
+    )?
+    .query_row([], |row| Columns::new(row).time())
+    .optional()
 }
 
 pub(super) fn one(sql: &Connection, id: SubscriptionId) -> Result<Option<Reconcile>> {

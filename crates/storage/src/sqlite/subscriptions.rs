@@ -27,7 +27,8 @@ use crate::{
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT seq, id, environment_id, integration_id, connection_id, resource, kind, change_types, state, \
+            "SELECT seq, id, environment_id, integration_id, connection_id, policy_id, resource, kind, change_types, \
+             state, \
              client_state, graph_id, expires_at, due_at, failures, last_error, created_at, renewed_at, \
              deliver_existing, lifecycle_reauthorize, lifecycle_removed, lifecycle_count, patched_at, \
              notification_url, lifecycle_url, former_graph_id, former_since \
@@ -37,23 +38,26 @@ macro_rules! select {
     };
 }
 
-pub(super) fn create(tx: &Tx<'_>, subscription: &Subscription) -> Result<(), Undone> {
+/// `seen`: the pass of its policy that shows it, if one made it.
+pub(super) fn create(tx: &Tx<'_>, subscription: &Subscription, seen: u64) -> Result<(), Undone> {
     let row = subscription.id.to_string();
     let lifecycle = subscription.lifecycle.unwrap_or_default();
     let inserted = tx
         .sql
         .prepare_cached(
-            "INSERT INTO subscriptions (id, environment_id, integration_id, connection_id, resource, kind,
-                 change_types, state, client_state, graph_id, expires_at, due_at, failures, last_error, created_at,
+            "INSERT INTO subscriptions (id, environment_id, integration_id, connection_id, policy_id,
+                 policy_seen, resource, kind, change_types, state, client_state, graph_id, expires_at, due_at, failures, last_error, created_at,
                  renewed_at, deliver_existing, lifecycle_reauthorize, lifecycle_removed, lifecycle_count, patched_at,
                  notification_url, lifecycle_url, former_graph_id, former_since)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             subscription.id.to_bytes(),
             subscription.environment.to_bytes(),
             subscription.integration.to_bytes(),
             subscription.connection.to_bytes(),
+            subscription.policy.map(Compact::to_bytes),
+            row::number(seen),
             &subscription.resource,
             subscription.kind.as_str(),
             Text(subscription.change_types),
@@ -155,9 +159,10 @@ pub(super) fn update(tx: &mut Tx<'_>, update: &SubscriptionUpdate) -> Result<(),
     let changed = tx
         .sql
         .prepare_cached(
-            "UPDATE subscriptions SET state = ?1, graph_id = ?2, expires_at = ?3, failures = ?5, last_error = ?6,
+            "UPDATE subscriptions SET state = iif(state = 'deleting', state, ?1), graph_id = ?2, expires_at = ?3, failures = ?5, last_error = ?6,
                  renewed_at = ?7,
-                 due_at = iif(lifecycle_count IS ?9 OR NOT (lifecycle_reauthorize OR lifecycle_removed),
+                 due_at = iif((lifecycle_count IS ?9 OR NOT (lifecycle_reauthorize OR lifecycle_removed))
+                         AND (state <> 'deleting' OR ?1 = 'deleting'),
                      ?4, min(due_at, ?4)),
                  lifecycle_reauthorize = lifecycle_reauthorize AND lifecycle_count IS NOT ?9,
                  lifecycle_removed = lifecycle_removed AND lifecycle_count IS NOT ?9,
@@ -264,6 +269,7 @@ fn read(columns: &mut Columns<'_>, seal: &Seal) -> Result<Subscription> {
         environment: columns.id()?,
         integration: columns.id()?,
         connection: columns.id()?,
+        policy: columns.id_if_any()?,
         resource: columns.value()?,
         kind: columns.word(ResourceKind::ALL, ResourceKind::as_str)?,
         change_types: columns.parsed()?,

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use tidings_domain::{
     Timestamp,
-    connection::{Connection, ConnectionState},
+    connection::{Connection, ConnectionIntent, ConnectionState},
     environment::Environment,
     ids::{ConnectionId, EnvironmentId, IntegrationId, KeyId},
     integration::{Integration, IntegrationKey},
@@ -12,8 +12,8 @@ use tidings_domain::{
 };
 
 use crate::{
-    StoreError,
-    record::{NewApiKey, NewEvent},
+    Lease, StoreError,
+    record::{DueConnection, NewApiKey, NewEvent, Settled},
 };
 
 /// What people configure.
@@ -67,6 +67,44 @@ pub trait ConfiguredStore: Send + Sync {
         state: ConnectionState,
         at: Timestamp,
         events: Vec<NewEvent>,
+    ) -> Result<(), StoreError>;
+    /// Sets what is wanted of a connection, makes its subscriptions due to be looked at as a whole at `now`, and gives it as
+    /// it then is; `None` if there is none. One that is to be deleted stays so.
+    async fn set_connection_intent(
+        &self,
+        id: ConnectionId,
+        intent: ConnectionIntent,
+        now: Timestamp,
+    ) -> Result<Option<Connection>, StoreError>;
+    /// Connections of held shards whose subscriptions are to be looked at as a whole, the longest due first.
+    async fn due_connections(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<DueConnection>, StoreError>;
+    /// The earliest time at which [`ConfiguredStore::due_connections`] has something.
+    async fn next_due_connection(&self) -> Result<Option<Timestamp>, StoreError>;
+    /// Has up to `limit` subscriptions of a connection follow what is wanted of it, and says how many did, and how many
+    /// there are that Graph may still serve though it is not to.
+    ///
+    /// Of a connection that is to be deleted those that Graph may serve are marked to be removed. Of a disabled one they
+    /// become due. Of a kept one those that were disabled are wanted again, and due.
+    async fn settle_connection(
+        &self,
+        id: ConnectionId,
+        now: Timestamp,
+        limit: u32,
+        lease: Lease,
+    ) -> Result<Settled, StoreError>;
+    /// Sets when a connection's subscriptions are next looked at as a whole, and when Graph was last asked which it has.
+    /// `Missing` if the connection is gone. What was asked for after `seen`, the time at which it was due, holds.
+    async fn put_off_connection(
+        &self,
+        id: ConnectionId,
+        seen: Timestamp,
+        due_at: Timestamp,
+        listed_at: Option<Timestamp>,
+        lease: Lease,
     ) -> Result<(), StoreError>;
     /// Removes a connection that has no subscriptions (`Conflict` otherwise); `false` if there was none. What its past
     /// notifications led to stays.

@@ -7,6 +7,7 @@
 
 mod completeness;
 mod configured;
+mod policies;
 mod reconcile;
 
 use async_trait::async_trait;
@@ -36,6 +37,7 @@ use crate::{
 
 pub use completeness::CompletenessStore;
 pub use configured::ConfiguredStore;
+pub use policies::PolicyStore;
 pub use reconcile::ReconcileStore;
 
 /// For how many subscriptions one transaction asks that they be reconciled: some milliseconds.
@@ -52,7 +54,9 @@ pub(crate) fn is_too_long(id: &str) -> bool {
 
 /// What outlives the process.
 #[async_trait]
-pub trait Store: CompletenessStore + ConfiguredStore + ReconcileStore + std::fmt::Debug {
+pub trait Store:
+    CompletenessStore + ConfiguredStore + PolicyStore + ReconcileStore + std::fmt::Debug
+{
     // --- subscriptions ---
 
     /// Adds a subscription: the intent, before Graph is asked. `Conflict` if its connection has one with the same
@@ -84,6 +88,8 @@ pub trait Store: CompletenessStore + ConfiguredStore + ReconcileStore + std::fmt
     /// Records what was done for a subscription, and the events of that, in one transaction: by the loop, under the lease
     /// it was read with, or because somebody asked for it (`None`), which any node may record. `Missing` if the row is
     /// gone.
+    ///
+    /// One that is to be removed stays so, and due, whatever was under way.
     ///
     /// Lifecycle notifications that came after those it has seen to stay noted, and keep the subscription due.
     async fn update_subscription(

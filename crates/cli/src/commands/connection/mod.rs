@@ -3,8 +3,7 @@
 use clap::Subcommand;
 
 use super::{
-    Noun,
-    delete::{self, Delete},
+    Noun, act,
     list::{self, List},
     show::{self, Show},
 };
@@ -15,6 +14,7 @@ use crate::{
 };
 
 pub mod create;
+pub mod delete;
 
 const NOUN: Noun = Noun {
     word: "connection",
@@ -57,8 +57,12 @@ pub enum Connection {
     Show(Show),
     /// Connect a tenant that has consented to an integration's app
     Create(create::Create),
-    /// Delete a connection that has no subscriptions
-    Delete(Delete),
+    /// Have its subscriptions removed at Graph; they wait here until it is enabled
+    Disable(Show),
+    /// Have the subscriptions of a disabled connection made anew, and compared
+    Enable(Show),
+    /// Delete a connection: one without subscriptions, or with `--subscriptions` also those, here and at Graph
+    Delete(delete::DeleteConnection),
 }
 
 impl Connection {
@@ -68,6 +72,8 @@ impl Connection {
             Self::List(arguments) => list::list(&NOUN, arguments, &[], context).await,
             Self::Show(arguments) => show::show(&NOUN, arguments, context).await,
             Self::Create(arguments) => create::create(arguments, context).await,
+            Self::Disable(arguments) => act::act(&NOUN, arguments, "disable", context).await,
+            Self::Enable(arguments) => act::act(&NOUN, arguments, "enable", context).await,
             Self::Delete(arguments) => delete::delete(&NOUN, arguments, context).await,
         }
     }

@@ -17,7 +17,8 @@ pub struct Create {
     /// The connection whose consent is used
     #[arg(long, value_name = "ID")]
     pub connection: String,
-    /// What to watch, as Graph writes it: `users/{id}/events`; `tidings subscription resources` shows the forms
+    /// What to watch, as Graph writes it: `users/{id}/events`; `tidings subscription resources` shows the forms. With
+    /// `users/*/events` it is every mailbox of the tenant, also those to come
     #[arg(long, value_name = "PATH")]
     pub resource: String,
     /// Which changes: created, updated, deleted, with commas

@@ -16,6 +16,7 @@ use super::{
 };
 
 mod filled;
+mod policy;
 mod template;
 mod token;
 
@@ -23,6 +24,7 @@ mod token;
 mod tests;
 
 use filled::Filled;
+pub use policy::{Each, PolicyPath};
 pub(in crate::resource) use token::encode_id;
 
 /// The longest path that is read. The longest of Graph's ids have some 150 characters, and no path has more than four.

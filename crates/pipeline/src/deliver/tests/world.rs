@@ -7,7 +7,7 @@ use tidings_domain::{
     Clock, Entropy, Ids, Secret, Timestamp,
     clock::ManualClock,
     config::{self, DeliverConfig},
-    connection::{Connection, ConnectionState},
+    connection::{Connection, ConnectionIntent, ConnectionState},
     delivery::{Delivery, DeliveryState},
     entropy::SeededEntropy,
     environment::Environment,
@@ -378,6 +378,7 @@ async fn seed(
         integration: integration.id,
         tenant_id: Uuid::from_u128(1),
         state: ConnectionState::Active,
+        intent: ConnectionIntent::Kept,
         created_at: now,
     };
     let id = connection.id;

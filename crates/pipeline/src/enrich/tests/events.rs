@@ -181,6 +181,7 @@ async fn what_is_held_is_accepted_once_its_subscription_is_known_else_rejected()
         environment: world.environment,
         integration: world.integration,
         connection: world.connection,
+        policy: None,
         resource: "users/u/events".to_owned(),
         kind: ResourceKind::Event,
         change_types: "updated".parse().unwrap(),

@@ -22,6 +22,7 @@ async fn served() -> (Stage, Subscription) {
         environment: world.environment,
         integration: world.integration,
         connection: world.connection,
+        policy: None,
         resource: "users/u/events".to_owned(),
         kind: ResourceKind::Event,
         change_types: "created".parse().unwrap(),

@@ -7,7 +7,7 @@ use tidings_domain::{
     Clock, Entropy, Ids, Secret, Timestamp,
     clock::ManualClock,
     config,
-    connection::{Connection, ConnectionState},
+    connection::{Connection, ConnectionIntent, ConnectionState},
     entropy::SeededEntropy,
     environment::Environment,
     ids::{ConnectionId, EnvironmentId, IntegrationId, SubscriptionId},
@@ -272,6 +272,7 @@ impl Seed<'_> {
             integration,
             tenant_id: tenant.parse::<Uuid>().unwrap(),
             state: ConnectionState::Active,
+            intent: ConnectionIntent::Kept,
             created_at: self.now,
         };
         self.store.create_connection(connection).await.unwrap();
@@ -304,6 +305,7 @@ impl Seed<'_> {
             environment,
             integration,
             connection,
+            policy: None,
             resource: path.canonical().to_owned(),
             kind: path.kind(),
             change_types: "updated".parse().unwrap(),

@@ -13,6 +13,7 @@ impl Stage {
             environment: world.environment,
             integration: world.integration,
             connection: world.connection,
+            policy: None,
             resource: format!("users/u{number}/events"),
             kind: ResourceKind::Event,
             change_types: "created".parse().unwrap(),

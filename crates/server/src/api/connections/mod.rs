@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tidings_domain::{
     Timestamp,
-    connection::{Connection, ConnectionState},
+    connection::{Connection, ConnectionIntent, ConnectionState},
     ids::{ConnectionId, EnvironmentId},
     integration::IntegrationKey,
 };
@@ -15,6 +15,8 @@ use crate::problem::Problem;
 
 pub(crate) mod create;
 pub(crate) mod delete;
+pub(crate) mod disable;
+pub(crate) mod enable;
 pub(crate) mod get;
 pub(crate) mod list;
 
@@ -34,9 +36,11 @@ pub(crate) struct ConnectionJson<'a> {
 impl<'a> ConnectionJson<'a> {
     /// Shows `connection`, with the key of its integration.
     fn new(gateway: &Gateway, connection: &'a Connection) -> Result<Self, Problem> {
-        let (state, reason, since) = match &connection.state {
-            ConnectionState::Active => ("active", None, None),
-            ConnectionState::Broken { reason, since } => {
+        let (state, reason, since) = match (connection.intent, &connection.state) {
+            (ConnectionIntent::Deleting { since }, _) => ("deleting", None, Some(since)),
+            (ConnectionIntent::Disabled { since }, _) => ("disabled", None, Some(since)),
+            (ConnectionIntent::Kept, ConnectionState::Active) => ("active", None, None),
+            (ConnectionIntent::Kept, ConnectionState::Broken { reason, since }) => {
                 ("broken", Some(reason.as_str()), Some(*since))
             }
         };

@@ -1,15 +1,21 @@
 //! `POST /v1/subscriptions`: asks Graph for it and answers with what came of that; `state` and `last_error` say what.
+//!
+//! With a `*` for a user or a team it is a wish for many: it makes a policy of the connection, and answers with that.
 
 use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
 use serde::Deserialize;
 use tidings_domain::{ids::ConnectionId, resource::ChangeTypes};
-use tidings_pipeline::{gateway::Gateway, subscribe::NewSubscription};
+use tidings_pipeline::{
+    gateway::Gateway,
+    manage::{NewPolicy, PolicyScope},
+    subscribe::NewSubscription,
+};
 
 use super::SubscriptionJson;
 use crate::{
-    api::{access::Access, body::Body, created::created},
+    api::{access::Access, body::Body, created::created, policies::create::make},
     problem::Problem,
 };
 
@@ -32,6 +38,17 @@ pub(crate) async fn create(
     access: Access,
     Body(new): Body<Request>,
 ) -> Result<Response, Problem> {
+    if new.resource.contains(['*', '{']) {
+        let scope = PolicyScope::Connection(new.connection_id);
+        let wanted = NewPolicy {
+            environment: access.environment,
+            scope,
+            resource: new.resource,
+            change_types: new.change_types,
+            deliver_existing: new.deliver_existing,
+        };
+        return make(&gateway, wanted).await;
+    }
     let new = NewSubscription {
         environment: Some(access.environment),
         connection: new.connection_id,
@@ -72,6 +89,7 @@ mod tests {
                 "environment_id": "uuid",
                 "connection_id": "conn_*",
                 "integration": "graph",
+                "policy_id": null,
                 "resource": "users/7/events",
                 "kind": "event",
                 "change_types": ["created", "deleted"],

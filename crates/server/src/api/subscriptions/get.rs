@@ -44,6 +44,7 @@ mod tests {
                 "environment_id": "uuid",
                 "connection_id": "conn_*",
                 "integration": "graph",
+                "policy_id": null,
                 "resource": "users/7/events",
                 "kind": "event",
                 "change_types": ["created", "deleted"],

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tidings_domain::{
     Timestamp,
-    ids::{ConnectionId, EnvironmentId, SubscriptionId},
+    ids::{ConnectionId, EnvironmentId, PolicyId, SubscriptionId},
     integration::IntegrationKey,
     resource::{ChangeTypes, ResourceKind},
     subscription::{Subscription, SubscriptionState},
@@ -27,6 +27,7 @@ pub(crate) struct SubscriptionJson<'a> {
     environment_id: EnvironmentId,
     connection_id: ConnectionId,
     integration: IntegrationKey,
+    policy_id: Option<PolicyId>,
     resource: &'a str,
     kind: ResourceKind,
     change_types: ChangeTypes,
@@ -48,6 +49,7 @@ impl<'a> SubscriptionJson<'a> {
             environment_id: subscription.environment,
             connection_id: subscription.connection,
             integration: integrations::key(gateway, subscription.integration)?,
+            policy_id: subscription.policy,
             resource: &subscription.resource,
             kind: subscription.kind,
             change_types: subscription.change_types,

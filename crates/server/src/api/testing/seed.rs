@@ -45,6 +45,7 @@ impl Api {
             environment: connection.environment,
             integration: connection.integration,
             connection: connection.id,
+            policy: None,
             resource: "users/7/events".to_owned(),
             kind: ResourceKind::Event,
             change_types: ChangeTypes::new([ChangeType::Created, ChangeType::Deleted]).unwrap(),

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use tidings_domain::{
     Timestamp,
-    connection::{Connection, ConnectionState},
+    connection::{Connection, ConnectionIntent, ConnectionState},
     environment::Environment,
     ids::{ConnectionId, EnvironmentId, IntegrationId, KeyId},
     integration::{Integration, IntegrationKey},
@@ -13,9 +13,9 @@ use tidings_domain::{
 
 use super::on::on;
 use crate::{
-    StoreError,
+    Lease, StoreError,
     postgres::{PostgresStore, connections, environments, integrations, keys, lists},
-    record::{NewApiKey, NewEvent},
+    record::{DueConnection, NewApiKey, NewEvent, Settled},
     store::ConfiguredStore,
 };
 
@@ -78,6 +78,48 @@ impl ConfiguredStore for PostgresStore {
         events: Vec<NewEvent>,
     ) -> Result<(), StoreError> {
         on!(self, write sql => connections::set_state(&self.shared, sql, id, &state, at, &events))
+    }
+
+    async fn set_connection_intent(
+        &self,
+        id: ConnectionId,
+        intent: ConnectionIntent,
+        now: Timestamp,
+    ) -> Result<Option<Connection>, StoreError> {
+        on!(self, write sql => connections::set_intent(&self.shared, sql, id, intent, now))
+    }
+
+    async fn due_connections(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<DueConnection>, StoreError> {
+        on!(self, take sql => connections::due(&self.shared, sql, now, limit))
+    }
+
+    async fn next_due_connection(&self) -> Result<Option<Timestamp>, StoreError> {
+        on!(self, take sql => connections::next_due(&self.shared, sql))
+    }
+
+    async fn settle_connection(
+        &self,
+        id: ConnectionId,
+        now: Timestamp,
+        limit: u32,
+        lease: Lease,
+    ) -> Result<Settled, StoreError> {
+        on!(self, complete sql => connections::settle(&self.shared, sql, id, now, limit, lease))
+    }
+
+    async fn put_off_connection(
+        &self,
+        id: ConnectionId,
+        seen: Timestamp,
+        due_at: Timestamp,
+        listed_at: Option<Timestamp>,
+        lease: Lease,
+    ) -> Result<(), StoreError> {
+        on!(self, complete sql => connections::put_off(&self.shared, sql, id, seen, due_at, listed_at, lease))
     }
 
     async fn delete_connection(&self, id: ConnectionId) -> Result<bool, StoreError> {

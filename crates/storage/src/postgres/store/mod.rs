@@ -3,6 +3,7 @@
 mod completeness;
 mod configured;
 mod on;
+mod policies;
 mod reconcile;
 
 use async_trait::async_trait;

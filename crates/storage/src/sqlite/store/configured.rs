@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use tidings_domain::{
     Timestamp,
-    connection::{Connection, ConnectionState},
+    connection::{Connection, ConnectionIntent, ConnectionState},
     environment::Environment,
     ids::{ConnectionId, EnvironmentId, IntegrationId, KeyId},
     integration::{Integration, IntegrationKey},
@@ -12,8 +12,8 @@ use tidings_domain::{
 };
 
 use crate::{
-    StoreError,
-    record::{NewApiKey, NewEvent},
+    Lease, StoreError,
+    record::{DueConnection, NewApiKey, NewEvent, Settled},
     sqlite::{SqliteStore, connections, environments, integrations, keys, lists},
     store::ConfiguredStore,
 };
@@ -86,6 +86,53 @@ impl ConfiguredStore for SqliteStore {
         events: Vec<NewEvent>,
     ) -> Result<(), StoreError> {
         self.change(move |tx| connections::set_state(tx, id, &state, at, &events))
+            .await
+    }
+
+    async fn set_connection_intent(
+        &self,
+        id: ConnectionId,
+        intent: ConnectionIntent,
+        now: Timestamp,
+    ) -> Result<Option<Connection>, StoreError> {
+        self.change(move |tx| Ok(connections::set_intent(tx, id, intent, now)?))
+            .await
+    }
+
+    async fn due_connections(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<DueConnection>, StoreError> {
+        self.readers
+            .read(move |sql| connections::due(sql, now, limit))
+            .await
+    }
+
+    async fn next_due_connection(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.readers.read(connections::next_due).await
+    }
+
+    async fn settle_connection(
+        &self,
+        id: ConnectionId,
+        now: Timestamp,
+        limit: u32,
+        _: Lease,
+    ) -> Result<Settled, StoreError> {
+        self.change(move |tx| connections::settle(tx, id, now, limit))
+            .await
+    }
+
+    async fn put_off_connection(
+        &self,
+        id: ConnectionId,
+        seen: Timestamp,
+        due_at: Timestamp,
+        listed_at: Option<Timestamp>,
+        _: Lease,
+    ) -> Result<(), StoreError> {
+        self.change(move |tx| connections::put_off(tx, id, seen, due_at, listed_at))
             .await
     }
 

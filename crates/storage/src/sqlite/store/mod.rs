@@ -2,6 +2,7 @@
 
 mod completeness;
 mod configured;
+mod policies;
 mod reconcile;
 
 use std::sync::Arc;
@@ -86,7 +87,7 @@ impl Store for SqliteStore {
         subscription: Subscription,
         _: Shard,
     ) -> Result<(), StoreError> {
-        self.create(move |tx| subscriptions::create(tx, &subscription))
+        self.create(move |tx| subscriptions::create(tx, &subscription, 0))
             .await
     }
 
