@@ -262,8 +262,6 @@ impl Gateway {
         let subscribe = core.subscribe(&config, &metrics, &stages, public_url);
         let reconcile = core.reconcile(&config, &metrics, &stages);
         let enrich = core.enrich(&config, &metrics, &stages);
-        let policies = core.policies(&config, &stages);
-        let connections = core.connections(&stages);
         let deliver = Deliver::new(deliver::Parts {
             store: Arc::clone(&store),
             directory: Arc::clone(&directory),
@@ -294,14 +292,22 @@ impl Gateway {
             fence,
             supervisor,
         });
-        gateway.run("connection", connections, |connections, stop| async move {
-            connections.run(&stop).await;
-        });
-        gateway.run("policy", policies, |policies, stop| async move {
-            policies.run(&stop).await;
-        });
+        gateway.follow(
+            core.connections(&stages),
+            core.policies(&gateway.config, &stages),
+        );
         gateway.run_stages(deliver, enrich, stages, egresses);
         Ok(gateway)
+    }
+
+    /// Has rows follow what is wanted of many at one time.
+    fn follow(&self, connections: Connections, policies: Policies) {
+        self.run("connection", connections, |connections, stop| async move {
+            connections.run(&stop).await;
+        });
+        self.run("policy", policies, |policies, stop| async move {
+            policies.run(&stop).await;
+        });
     }
 
     /// Closes connections that nobody uses.

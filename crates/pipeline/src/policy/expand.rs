@@ -147,8 +147,8 @@ impl Pass<'_> {
     /// What is watched is one thing.
     async fn the_only_one(&mut self) -> Result<(), Stopped> {
         self.begin_again(None);
-        let wishes = self.wishes.of_all();
-        self.page(wishes.into_iter().collect(), Vec::new()).await?;
+        let wish = self.wishes.of_all();
+        self.page(vec![wish], Vec::new()).await?;
         self.end(None).await
     }
 
@@ -196,9 +196,7 @@ impl Pass<'_> {
             .expansion
             .finished_at
             .is_none_or(|finished_at| now >= finished_at + self.parts.config.whole.0);
-        if self.expansion.link.is_none() && !self.expansion.enumerating
-            || !self.expansion.enumerating && whole_due
-        {
+        if !self.expansion.enumerating && (whole_due || self.expansion.link.is_none()) {
             self.begin_again(None);
         }
         let first = DeltaRequest::users();

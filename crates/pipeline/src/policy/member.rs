@@ -25,20 +25,46 @@ pub(super) enum Shown {
     Watched(Vec<String>),
 }
 
-/// What is looked at of a user. The outer `None` is a member that is not there.
+/// What is looked at of a user.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Looked {
-    #[serde(default, deserialize_with = "there")]
-    mail: Option<Option<String>>,
-    #[serde(default, deserialize_with = "there")]
-    user_principal_name: Option<Option<String>>,
-    #[serde(default, deserialize_with = "there")]
-    user_type: Option<Option<String>>,
+    #[serde(default)]
+    mail: Member,
+    #[serde(default)]
+    user_principal_name: Member,
+    #[serde(default)]
+    user_type: Member,
 }
 
-fn there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+/// A member of a user's JSON.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Member {
+    /// It is not there: nothing is said of it.
+    #[default]
+    Absent,
+    /// It is `null`, or empty.
+    Empty,
+    Text(String),
+}
+
+impl<'de> Deserialize<'de> for Member {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text: Option<String> = Option::deserialize(deserializer)?;
+        Ok(match text {
+            Some(text) if !text.is_empty() => Self::Text(text),
+            _ => Self::Empty,
+        })
+    }
+}
+
+impl Member {
+    fn text(self) -> Option<String> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Absent | Self::Empty => None,
+        }
+    }
 }
 
 /// The last of what a page shows of each: an order of their own they have not.
@@ -46,12 +72,11 @@ pub(super) fn last_of_each(entries: Vec<Entry>) -> Vec<Entry> {
     let mut places: HashMap<String, usize> = HashMap::with_capacity(entries.len());
     let mut last: Vec<Entry> = Vec::with_capacity(entries.len());
     for entry in entries {
-        match places.get(&entry.id) {
-            Some(&place) => last[place] = entry,
-            None => {
-                places.insert(entry.id.clone(), last.len());
-                last.push(entry);
-            }
+        if let Some(&place) = places.get(&entry.id) {
+            last[place] = entry;
+        } else {
+            places.insert(entry.id.clone(), last.len());
+            last.push(entry);
         }
     }
     last
@@ -63,7 +88,7 @@ pub(super) fn read(entry: &Entry, path: &PolicyPath, whole: bool) -> Shown {
         return Shown::Gone;
     }
     let looked: Looked = serde_json::from_slice(&entry.object).unwrap_or_default();
-    let in_part = looked.mail.is_none() || looked.user_principal_name.is_none();
+    let in_part = looked.mail == Member::Absent || looked.user_principal_name == Member::Absent;
     if in_part && !whole {
         return Shown::InPart;
     }
@@ -81,11 +106,13 @@ pub(super) fn item(id: &str) -> Option<ItemPath> {
 }
 
 fn judge(looked: Looked, path: &PolicyPath) -> Shown {
-    let text = |member: Option<Option<String>>| member.flatten().filter(|text| !text.is_empty());
-    let mail = text(looked.mail);
-    let name = text(looked.user_principal_name);
+    let mail = looked.mail.text();
+    let name = looked.user_principal_name.text();
     // The name of a guest has this in it ("Properties of a Microsoft Entra B2B collaboration user").
-    let is_guest = text(looked.user_type).is_some_and(|kind| kind.eq_ignore_ascii_case("guest"))
+    let is_guest = looked
+        .user_type
+        .text()
+        .is_some_and(|kind| kind.eq_ignore_ascii_case("guest"))
         || name.as_deref().is_some_and(|name| name.contains("#EXT#"));
     let needs_mailbox = path.sample().mailbox().is_some();
     if is_guest || (needs_mailbox && mail.is_none()) {

@@ -160,13 +160,12 @@ impl Policies {
             let lease = due.lease;
             let turn = std::panic::AssertUnwindSafe(expand::turn(&this.parts, due)).catch_unwind();
             let problem = match turn.await {
-                Ok(Ok(())) => return key,
                 Ok(Err(StoreError::Fenced { .. })) => {
                     this.parts.fence.refuse(lease, Stage::Policy);
                     return key;
                 }
-                // It was removed meanwhile, or its connection was.
-                Ok(Err(StoreError::Missing { .. })) => return key,
+                // Missing: it was removed meanwhile, or its connection was.
+                Ok(Ok(()) | Err(StoreError::Missing { .. })) => return key,
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => "an error in the program".to_owned(),
             };

@@ -52,8 +52,8 @@ impl<'a> Wishes<'a> {
     }
 
     /// The row for the only thing that is watched.
-    pub(super) fn of_all(&self) -> Option<Wish> {
-        Some(self.wish(self.path.sample(), Vec::new()))
+    pub(super) fn of_all(&self) -> Wish {
+        self.wish(self.path.sample(), Vec::new())
     }
 
     /// What is watched of the user or team with this id.
