@@ -286,22 +286,21 @@ impl Gateway {
             manage,
             subscribe,
             reconcile,
-            answers: core.answers,
-            tally: core.tally,
+            answers: core.answers.clone(),
+            tally: core.tally.clone(),
             metrics,
             fence,
             supervisor,
         });
-        gateway.follow(
-            core.connections(&stages),
-            core.policies(&gateway.config, &stages),
-        );
+        gateway.follow(&core, &stages);
         gateway.run_stages(deliver, enrich, stages, egresses);
         Ok(gateway)
     }
 
     /// Has rows follow what is wanted of many at one time.
-    fn follow(&self, connections: Connections, policies: Policies) {
+    fn follow(&self, core: &Core, stages: &Stages) {
+        let connections = core.connections(stages);
+        let policies = core.policies(&self.config, stages);
         self.run("connection", connections, |connections, stop| async move {
             connections.run(&stop).await;
         });
