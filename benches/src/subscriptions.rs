@@ -9,7 +9,7 @@ use anyhow::Context;
 use tidings_domain::{
     Clock, Entropy, Ids, Secret, Timestamp,
     clock::SystemClock,
-    connection::{Connection, ConnectionState},
+    connection::{Connection, ConnectionIntent, ConnectionState},
     entropy::SystemEntropy,
     ids::{EnvironmentId, IntegrationId},
     integration::{Integration, WebhookSecret},
@@ -209,6 +209,7 @@ async fn fill(
             integration: id,
             tenant_id: uuid(),
             state: ConnectionState::Active,
+            intent: ConnectionIntent::Kept,
             created_at: clock.now(),
         };
         store.create_connection(connection.clone()).await?;
@@ -266,6 +267,7 @@ fn subscription(
         environment: connection.environment,
         integration: connection.integration,
         connection: connection.id,
+        policy: None,
         resource: format!("users/{}/events", uuid()),
         kind: ResourceKind::Event,
         change_types: "created,updated,deleted"

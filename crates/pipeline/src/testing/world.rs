@@ -147,6 +147,7 @@ impl World {
             environment: self.environment,
             integration: self.integration,
             connection: self.connection,
+            policy: None,
             resource: path.canonical().to_owned(),
             kind: path.kind(),
             change_types: "updated".parse().unwrap(),
