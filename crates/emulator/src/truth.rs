@@ -187,7 +187,8 @@ pub fn differences(facts: &[Fact], told: &BTreeMap<String, Told>) -> Vec<Differe
 
 /// Whether `shown` is the state `now`: by etag where both have one, else by the members that were shown.
 fn is_shown(now: &Value, shown: &Value) -> bool {
-    let etag = |value: &Value| value.get("@odata.etag").cloned();
+    // Files have theirs among their members.
+    let etag = |value: &Value| value.get("@odata.etag").or(value.get("eTag")).cloned();
     if let (Some(now), Some(shown)) = (etag(now), etag(shown)) {
         return now == shown;
     }
@@ -220,6 +221,7 @@ mod tests {
             fact("deaf", Some(json!({"@odata.etag": "1"}))),
             fact("flash", None),
             fact("ghost", None),
+            fact("file", Some(json!({"eTag": "7", "name": "f"}))),
             fact("gone", None),
             fact("killed", Some(json!({"id": "k"}))),
             fact("late", Some(json!({"@odata.etag": "2", "a": 1}))),
@@ -231,6 +233,10 @@ mod tests {
         let told = BTreeMap::from(
             [
                 ("ghost", shown(json!({}))),
+                (
+                    "file",
+                    shown(json!({"eTag": "7", "name": "f", "path": "/f"})),
+                ),
                 ("gone", Told::Gone),
                 ("killed", Told::Gone),
                 ("late", shown(json!({"@odata.etag": "1", "a": 1}))),
