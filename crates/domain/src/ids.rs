@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use ulid::Ulid;
 use uuid::Uuid;
 
-use crate::{Clock, Entropy};
+use crate::{Clock, Entropy, Timestamp};
 
 /// A text that is no id of the wanted kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,6 +62,13 @@ macro_rules! ids {
 
         impl Id for $name {
             const PREFIX: &'static str = $prefix;
+        }
+
+        impl $name {
+            /// When it was made, by the clock of who made it.
+            pub fn made_at(self) -> Timestamp {
+                Timestamp::from_millis(i64::try_from(self.0.timestamp_ms()).unwrap_or(i64::MAX))
+            }
         }
 
         impl Compact for $name {

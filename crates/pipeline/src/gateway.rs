@@ -16,7 +16,7 @@ use crate::{
     credentials::Credentials,
     deliver::{self, Deliver},
     directory::Directory,
-    enrich::{Enrich, EnrichParts},
+    enrich::{Enrich, EnrichParts, RecentFinds},
     fence::Fence,
     ingest::Ingest,
     manage::{Manage, ManageParts},
@@ -187,6 +187,7 @@ impl Core {
             shards: stages.enrich_shards.clone(),
             tally: self.tally.clone(),
             credentials: self.credentials.clone(),
+            finds: RecentFinds::new(self.clock.now()),
         })
     }
 }

@@ -29,7 +29,7 @@ fn hashed(kind: &[u8], bytes: &[u8]) -> Version {
     let hash = digest(&SHA256, &text);
     let mut version = [0; 16];
     version.copy_from_slice(&hash.as_ref()[..16]);
-    Version(version)
+    Version::of_hash(version)
 }
 
 #[cfg(test)]

@@ -187,9 +187,37 @@ pub struct Told {
     pub present: Option<Option<Version>>,
 }
 
-/// What tells the versions of an item apart: a hash of its etag or content.
+/// What tells the versions of an item apart: a hash of its etag or content, but for the last bit.
+///
+/// That bit says how the app heard of it: set if a comparison found it, so that a notification of the same version that
+/// comes late is known for what it is.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Version(pub [u8; 16]);
+
+impl Version {
+    /// The version of this hash, as a notification brings it.
+    pub fn of_hash(mut hash: [u8; 16]) -> Self {
+        hash[15] &= !1;
+        Self(hash)
+    }
+
+    /// The same version, as a comparison found it.
+    #[must_use]
+    pub fn found(mut self) -> Self {
+        self.0[15] |= 1;
+        self
+    }
+
+    /// Whether a comparison found it.
+    pub fn was_found(self) -> bool {
+        self.0[15] & 1 == 1
+    }
+
+    /// Whether it is this version, however the app heard of either.
+    pub fn is(self, other: Self) -> bool {
+        self.found() == other.found()
+    }
+}
 
 /// What a lifecycle notification says, to be seen to by the subscribe loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -316,6 +316,11 @@ async fn tell(
     let events = tell.map_or_else(Vec::new, |found| {
         events(parts, notification, &merged, connection, &found)
     });
+    if notification.origin != Origin::Notification
+        && let Some(subscription) = notification.subscription
+    {
+        parts.finds.note(subscription, parts.clock.now());
+    }
     let outcome = Outcome {
         told,
         counted: at_once,

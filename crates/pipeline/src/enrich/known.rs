@@ -11,7 +11,7 @@ use tidings_domain::{
 use tidings_graph::resource::ItemPath;
 use tidings_storage::{
     StoreError,
-    record::{KnownItem, Told},
+    record::{KnownItem, Told, Version},
 };
 
 use super::{EnrichParts, event::Found};
@@ -44,7 +44,10 @@ pub(super) async fn weigh(
     };
     let item = key::of(path);
     let is_find = notification.origin != Origin::Notification;
-    let known = if is_find || !wanted.is_told(ChangeType::Created) {
+    let asks = is_find
+        || !wanted.is_told(ChangeType::Created)
+        || parts.finds.are_recent(parts, subscription).await?;
+    let known = if asks {
         known(parts, subscription, item, is_find).await?
     } else {
         Known::NotAsked
@@ -109,7 +112,13 @@ impl Known {
                 present,
             })
         };
-        let then = told((!gone).then_some(found.version));
+        let is_find = matches!(self, Self::Find(_));
+        let version = if is_find {
+            found.version.map(Version::found)
+        } else {
+            found.version
+        };
+        let then = told((!gone).then_some(version));
         let before = match &self {
             Self::NotAsked => {
                 return Weighed {
@@ -120,9 +129,17 @@ impl Known {
             Self::Notified(before) | Self::Find(before) => before.as_ref(),
         };
         let before = before.filter(|item| item.told);
-        let is_find = matches!(self, Self::Find(_));
-        let same = |item: &KnownItem| item.version.is_some() && item.version == found.version;
+        let same = |item: &KnownItem| match (item.version, found.version) {
+            (Some(before), Some(now)) => before.is(now),
+            _ => false,
+        };
+        let was_found = |item: &KnownItem| item.version.is_some_and(Version::was_found);
         match before {
+            // A comparison was faster than Graph's notification of it, which was on its way for hours, perhaps.
+            Some(before) if !is_find && !gone && was_found(before) && same(before) => Weighed {
+                tell: None,
+                told: None,
+            },
             // It is as it was, and was looked at only because an enumeration did not show it. What left the window of a
             // calendar would be looked at again and again: the next notification of it makes it known again.
             Some(before) if is_find && !gone && same(before) => Weighed {
@@ -141,7 +158,9 @@ impl Known {
                     (_, true) if is_find || !wanted.is_told(ChangeType::Deleted) => {
                         ChangeType::Deleted
                     }
-                    (None, false) => ChangeType::Created,
+                    (None, false) if is_find || !wanted.is_told(ChangeType::Created) => {
+                        ChangeType::Created
+                    }
                     (Some(_), false) if is_find => ChangeType::Updated,
                     _ => found.change,
                 };

@@ -42,6 +42,7 @@ mod breaker;
 mod call;
 mod ended;
 mod event;
+mod finds;
 mod item;
 mod known;
 mod lanes;
@@ -53,6 +54,8 @@ mod reading;
 
 #[cfg(test)]
 pub(crate) mod tests;
+
+pub use finds::RecentFinds;
 
 use backlog::{Backlog, Turn, Work};
 use call::Share;
@@ -118,6 +121,8 @@ pub struct EnrichParts {
     pub credentials: Credentials,
     /// Counts what became known in time.
     pub tally: Tally,
+    /// Where comparisons have found something lately.
+    pub finds: RecentFinds,
 }
 
 impl Enrich {
@@ -283,6 +288,7 @@ impl Run {
         self.held = self.parts.fence.now();
         self.backlog.forget_all_but(&self.under_way);
         self.lanes.forget_waiting();
+        self.parts.finds.forget(self.parts.clock.now());
         self.to_load.clear();
         self.reading.start_over();
         self.lost_some = false;

@@ -235,6 +235,7 @@ fn enrich(world: &World, store: Arc<dyn Store>, wake: &Wake, deliver: Hint) -> E
         shards: Wake::new(),
         credentials: world.credentials(),
         tally: Tally::new(Arc::clone(&world.store), Arc::new(world.clock.clone())),
+        finds: RecentFinds::new(world.clock.now()),
     })
 }
 

@@ -143,7 +143,7 @@ fn untold(known: KnownItem) -> KnownItem {
 /// Whether an item is shown otherwise than the app knows it, as far as that can be said without a look.
 fn is_news(known: &KnownItem, named: Option<Version>, seen: Option<Version>) -> bool {
     match named {
-        Some(named) => known.version != Some(named),
+        Some(named) => !known.version.is_some_and(|version| version.is(named)),
         // The same picture again, of what the app was told nothing about since, is a repetition. Another one may be what a
         // notification has brought: a look tells.
         None => known.seen != seen,

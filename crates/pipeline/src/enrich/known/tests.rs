@@ -52,6 +52,44 @@ fn a_find_that_the_app_knows_is_not_told_again() {
 }
 
 #[test]
+fn what_was_found_before_its_notification_came_is_not_told_again() {
+    let changes = wanted("users/u/messages", "created,updated,deleted");
+    let there = |version| found(ChangeType::Created, ObjectState::Fetched, Some(version));
+    let told_by_find = find(None, ChangeType::Created, there("1"));
+    let present = told(&told_by_find).present.unwrap();
+    assert!(told_by_find.tell.is_some());
+    let before = || {
+        let known = KnownItem {
+            version: present,
+            ..item(true, None)
+        };
+        Known::Notified(Some(known))
+    };
+    let late = before().judge(id(), "i", changes, ChangeType::Created, false, there("1"));
+    // What is known stays as it is, however often it comes.
+    assert_eq!((late.tell, late.told), (None, None));
+    let newer = before().judge(id(), "i", changes, ChangeType::Updated, false, there("2"));
+    assert!(newer.tell.is_some());
+    assert_eq!(told(&newer).present, Some(Some(version::named("2"))));
+    let gone = found(ChangeType::Deleted, ObjectState::Deleted, None);
+    let deleted = before().judge(id(), "i", changes, ChangeType::Deleted, false, gone);
+    assert!(deleted.tell.is_some());
+    // Two changes that a notification each told of may look the same by the time they are fetched.
+    let notified = Known::Notified(Some(item(true, Some("1"))));
+    let second = notified.judge(id(), "i", changes, ChangeType::Updated, false, there("1"));
+    assert!(second.tell.is_some());
+}
+
+#[test]
+fn a_notification_of_what_is_not_known_keeps_its_word_where_graph_has_one() {
+    let changes = wanted("users/u/events", "created,updated,deleted");
+    let there = found(ChangeType::Updated, ObjectState::Fetched, Some("1"));
+    let weighed =
+        Known::Notified(None).judge(id(), "i", changes, ChangeType::Updated, true, there.clone());
+    assert_eq!(weighed.tell, Some(there));
+}
+
+#[test]
 fn a_find_is_told_as_what_it_is_to_the_app() {
     let there = || found(ChangeType::Updated, ObjectState::Fetched, Some("2"));
     let told_as =
@@ -114,7 +152,8 @@ fn what_was_not_asked_for_is_not_told_but_known() {
     let known = Known::Find(Some(item(true, Some("1"))));
     let weighed = known.judge(id(), "i", wanted, ChangeType::Deleted, false, there);
     assert_eq!(weighed.tell, None);
-    assert_eq!(told(&weighed).present, Some(Some(version::named("2"))));
+    let known = version::named("2").found();
+    assert_eq!(told(&weighed).present, Some(Some(known)));
 }
 
 #[test]

@@ -39,6 +39,7 @@ fn on(member: &Member, world: &World) -> Enrich {
         shards: member.stages.enrich_shards.clone(),
         credentials: world.credentials(),
         tally: Tally::new(Arc::clone(&world.store), Arc::new(world.clock.clone())),
+        finds: RecentFinds::new(world.clock.now()),
     })
 }
 
