@@ -169,6 +169,29 @@ impl Core {
         })
     }
 
+    fn deliver(
+        &self,
+        config: &Config,
+        metrics: &Metrics,
+        stages: &Stages,
+        egress: Egress,
+    ) -> Deliver {
+        Deliver::new(deliver::Parts {
+            store: Arc::clone(&self.store),
+            directory: Arc::clone(&self.directory),
+            egress,
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            ids: Arc::clone(&self.ids),
+            metrics: metrics.deliver.clone(),
+            config: config.deliver.clone(),
+            hint: stages.deliver.clone(),
+            wake: stages.deliver_any.clone(),
+            fence: self.fence.clone(),
+            shards: stages.deliver_shards.clone(),
+        })
+    }
+
     fn enrich(&self, config: &Config, metrics: &Metrics, stages: &Stages) -> Enrich {
         Enrich::new(EnrichParts {
             store: Arc::clone(&self.store),
@@ -253,7 +276,7 @@ impl Gateway {
             directory: Arc::clone(&directory),
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
-            ids: Arc::clone(&ids),
+            ids,
             graph,
             fence: fence.clone(),
             credentials,
@@ -263,20 +286,7 @@ impl Gateway {
         let subscribe = core.subscribe(&config, &metrics, &stages, public_url);
         let reconcile = core.reconcile(&config, &metrics, &stages);
         let enrich = core.enrich(&config, &metrics, &stages);
-        let deliver = Deliver::new(deliver::Parts {
-            store: Arc::clone(&store),
-            directory: Arc::clone(&directory),
-            egress: webhook_egress,
-            clock: Arc::clone(&clock),
-            entropy: Arc::clone(&entropy),
-            ids,
-            metrics: metrics.deliver.clone(),
-            config: config.deliver.clone(),
-            hint: stages.deliver.clone(),
-            wake: stages.deliver_any.clone(),
-            fence: fence.clone(),
-            shards: stages.deliver_shards.clone(),
-        });
+        let deliver = core.deliver(&config, &metrics, &stages, webhook_egress);
         let gateway = Arc::new(Self {
             config,
             store,
