@@ -241,6 +241,12 @@ pub(crate) fn accepted(world: &World, judgement: &mut Judgement) {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut events = BTreeSet::new();
     let mut subjects = BTreeSet::new();
+    // Updates that waited for the same look are told by one event, which names them.
+    for delivery in world.apps.iter().flat_map(|app| app.receiver.deliveries()) {
+        let event = delivery.event();
+        let merged = event["data"]["merged"].as_array().into_iter().flatten();
+        events.extend(merged.map(text));
+    }
     for event in world.list("/v1/events") {
         events.insert(text(&event["notification_id"]));
         subjects.insert(text(&event["subject"]));

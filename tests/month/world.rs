@@ -240,21 +240,21 @@ impl World {
         users.map(|user| user.id).collect()
     }
 
-    /// What is watched of a mailbox: two kinds in three have none.
+    /// What is watched of a mailbox: most have one kind or none.
     fn of_mailbox(&self, user: Uuid) -> Vec<(&'static str, String, String)> {
         let mut wants = Vec::new();
         for (kind, below, chance) in [
-            ("event", "events", 35),
+            ("event", "events", 18),
             // Each of its folders is compared by itself.
-            ("message", "messages", 15),
-            ("contact", "contacts", 35),
+            ("message", "messages", 8),
+            ("contact", "contacts", 18),
         ] {
             if self.draw.percent(chance) {
                 let resource = format!("users/{user}/{below}");
                 wants.push((kind, resource.clone(), format!("{resource}/")));
             }
         }
-        if self.draw.percent(20) {
+        if self.draw.percent(10) {
             let drive = self.emulator.drive_id(user).expect("a drive");
             let resource = format!("users/{user}/drive/root");
             wants.push(("drive_item", resource, format!("drives/{drive}/items/")));
@@ -302,7 +302,7 @@ impl World {
     /// Lets time pass until `end`.
     pub(crate) fn pass_until(&mut self, end: Timestamp) {
         while self.clock.now() < end {
-            let step = self.clock.now().until(end).min(Duration::from_mins(10));
+            let step = self.clock.now().until(end).min(Duration::from_mins(15));
             self.step(step);
         }
     }
@@ -377,12 +377,12 @@ fn scenario(seed: u64) -> Scenario {
         mailboxes: MAILBOXES,
         initial: 2,
         daily: BTreeMap::from([
-            (Kind::Channels, rates(0.01, 0.02, 0.005, 0.0)),
-            (Kind::Contacts, rates(0.08, 0.08, 0.04, 0.0)),
-            (Kind::DriveItems, rates(0.08, 0.08, 0.04, 0.04)),
-            (Kind::Events, rates(0.15, 0.2, 0.08, 0.0)),
+            (Kind::Channels, rates(0.01, 0.01, 0.005, 0.0)),
+            (Kind::Contacts, rates(0.05, 0.05, 0.02, 0.0)),
+            (Kind::DriveItems, rates(0.04, 0.04, 0.02, 0.02)),
+            (Kind::Events, rates(0.08, 0.1, 0.04, 0.0)),
             (Kind::Groups, rates(0.005, 0.01, 0.004, 0.01)),
-            (Kind::Messages, rates(0.2, 0.2, 0.08, 0.05)),
+            (Kind::Messages, rates(0.1, 0.1, 0.04, 0.03)),
             (Kind::Users, rates(0.005, 0.02, 0.004, 0.0)),
         ]),
     }
