@@ -7,10 +7,7 @@ use std::{
 };
 
 use tidings_domain::{Clock as _, Timestamp};
-use tidings_emulator::{
-    Switches,
-    switches::{Challenges, Pause},
-};
+use tidings_emulator::{Switches, switches::Challenges};
 
 use crate::{
     judge::{self, Judgement},
@@ -133,7 +130,6 @@ fn conclude(seed: u64, world: &World, judgement: &Judgement) {
 fn switches(draw: &Draw) -> Switches {
     Switches {
         notification_id: draw.percent(50),
-        pause: *draw.one(&[Pause::Hold, Pause::Lose, Pause::Never]),
         challenges: *draw.one(&[Challenges::Off, Challenges::End]),
         delta_lag_seconds: draw.below(120),
         delta_page: *draw.one(&[0, 2, 5]),

@@ -16,9 +16,9 @@ use crate::world::{Draw, World};
 /// with some luck once more.
 const AFTERMATH: Duration = Duration::from_mins(150);
 
-/// How long it takes to notice that Graph has forgotten a subscription and said nothing, or said it while nobody listened: what
-/// Graph has is listed once a day.
-const UNNOTICED: Duration = Duration::from_hours(27);
+/// How long it takes at most to notice that Graph has forgotten a subscription and said nothing, or said it while nobody
+/// listened: the renewal finds out, at half of a life of 29 days. Until then comparing finds what changes.
+const UNNOTICED: Duration = Duration::from_hours(24 * 16);
 
 /// Something that goes wrong for a while.
 #[derive(Clone, Debug)]

@@ -30,6 +30,10 @@ const BEGIN: Timestamp = Timestamp::from_millis(1_772_323_200_000);
 const TENANTS: usize = 5;
 const MAILBOXES: usize = 40;
 
+/// The longest step in which time passes. After ten minutes in which nothing happened a gateway would take itself for having
+/// been away, and compare everything.
+const STEP: Duration = Duration::from_mins(9);
+
 /// What an app asks for.
 pub(crate) struct App {
     pub(crate) name: &'static str,
@@ -302,7 +306,7 @@ impl World {
     /// Lets time pass until `end`.
     pub(crate) fn pass_until(&mut self, end: Timestamp) {
         while self.clock.now() < end {
-            let step = self.clock.now().until(end).min(Duration::from_mins(15));
+            let step = self.clock.now().until(end).min(STEP);
             self.step(step);
         }
     }
